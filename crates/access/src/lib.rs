@@ -1,0 +1,1 @@
+//! Who is calling: the x-rh-identity header and application keys.

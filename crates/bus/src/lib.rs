@@ -1,0 +1,1 @@
+//! Kafka and CloudEvents: request events, the producer, the consumer loop.

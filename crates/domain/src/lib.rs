@@ -1,0 +1,28 @@
+//! Pure rules of exports: states, callers, names, limits, ids, the clock. No I/O, no async.
+//!
+//! Everything a service decides about an export is decided here, on plain values, so that it can be
+//! tested without a server. Adapters (`store`, `blobs`, `bus`, `access`) carry these values to and
+//! from the outside.
+
+mod catalog;
+mod clock;
+mod create;
+mod event;
+mod export;
+pub mod ids;
+mod list;
+mod manifest;
+mod names;
+mod owner;
+mod resource;
+
+pub use catalog::{Catalog, CatalogError};
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use create::{CreateError, CreateLimits, ExportDraft, SourceDraft};
+pub use event::RequestEvent;
+pub use export::{Export, ExportFormat, ExportStatus, UnknownValue};
+pub use list::{ListError, ListQuery, PageLinks, SortDirection, SortField};
+pub use manifest::{FrozenMember, Manifest, ManifestInput};
+pub use names::{ApplicationName, ExportName, InvalidName, ResourceName};
+pub use owner::Owner;
+pub use resource::{Answer, Resource, ResourceState, Settlement, SourceError, StoredData};

@@ -1,0 +1,194 @@
+//! One source of an export, and the one answer it gets.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    ids::ResourceId,
+    names::{ApplicationName, ResourceName},
+};
+
+/// The code of a source that nobody answered in time (S0-deadline).
+const DEADLINE_PASSED: i64 = 504;
+
+/// The code of a source whose stored data is gone.
+const DATA_LOST: i64 = 500;
+
+/// The code of a source whose data was larger than allowed (S0-48).
+const TOO_LARGE: i64 = 413;
+
+/// Why a source failed, in the words of its application or of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceError {
+    /// Any integer but zero; by custom an HTTP status.
+    pub code: i64,
+    /// For the customer.
+    pub message: String,
+}
+
+impl SourceError {
+    /// Nobody answered before the deadline.
+    pub fn deadline_passed() -> Self {
+        Self { code: DEADLINE_PASSED, message: "the application did not answer in time".to_owned() }
+    }
+
+    /// The upload was larger than `limit` allows; `limit` in the words that the caller saw.
+    pub fn too_large(limit: &str) -> Self {
+        Self { code: TOO_LARGE, message: format!("payload is too large, max size: {limit}") }
+    }
+
+    /// The object that held the data is no longer in object storage.
+    pub fn data_lost() -> Self {
+        Self { code: DATA_LOST, message: "the stored data was lost".to_owned() }
+    }
+}
+
+/// Where the delivered data of a source lies, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredData {
+    /// The key of the gzip object.
+    pub object_key: String,
+    /// Length of the identity bytes.
+    pub size_bytes: u64,
+    /// Length of the gzip object.
+    pub stored_bytes: u64,
+    /// CRC-32 of the identity bytes.
+    pub crc32: u32,
+    /// SHA-256 of the identity bytes: two deliveries are "the same" when it is.
+    pub sha256: [u8; 32],
+}
+
+impl StoredData {
+    /// The digest in lower-case hexadecimal.
+    pub fn sha256_hex(&self) -> String {
+        use std::fmt::Write as _;
+
+        self.sha256.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// What a source application answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Its data, already stored.
+    Data(StoredData),
+    /// That it cannot deliver.
+    Error(SourceError),
+}
+
+/// The state of a source. It leaves `Pending` once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceState {
+    /// Not answered yet.
+    Pending,
+    /// Its data is stored.
+    Complete(StoredData),
+    /// It will deliver nothing.
+    Failed(SourceError),
+}
+
+/// What an answer does to a source (S0-47c).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// The source takes this state.
+    Settles(ResourceState),
+    /// The same answer was given before: nothing changes, and the caller is told it is well.
+    Repeats,
+    /// Another answer was given before: this one is refused.
+    Conflicts,
+}
+
+impl ResourceState {
+    /// The name on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Complete(_) => "complete",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What `answer` does to a source in this state.
+    pub fn settle(&self, answer: Answer) -> Settlement {
+        match (self, answer) {
+            (Self::Pending, Answer::Data(data)) => Settlement::Settles(Self::Complete(data)),
+            (Self::Pending, Answer::Error(error)) => Settlement::Settles(Self::Failed(error)),
+            (Self::Complete(stored), Answer::Data(data)) if stored.sha256 == data.sha256 => {
+                Settlement::Repeats
+            }
+            (Self::Failed(known), Answer::Error(error)) if *known == error => Settlement::Repeats,
+            (Self::Complete(_) | Self::Failed(_), _) => Settlement::Conflicts,
+        }
+    }
+}
+
+/// One source of an export.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// The application that answers for it.
+    pub application: ApplicationName,
+    /// What is asked of the application.
+    pub resource: ResourceName,
+    /// The application's own filters; None when the customer gave none.
+    pub filters: Option<Map<String, Value>>,
+    /// From this moment on its file is no longer in the archive; never after the export's expiry.
+    pub expires_at: DateTime<Utc>,
+    /// Its answer.
+    pub state: ResourceState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(fill: u8) -> StoredData {
+        StoredData {
+            object_key: format!("key/{fill}"),
+            size_bytes: 3,
+            stored_bytes: 23,
+            crc32: 1,
+            sha256: [fill; 32],
+        }
+    }
+
+    fn error(code: i64) -> SourceError {
+        SourceError { code, message: "no".to_owned() }
+    }
+
+    #[test]
+    fn a_pending_source_takes_the_first_answer() {
+        let settled = ResourceState::Pending.settle(Answer::Data(data(1)));
+        assert_eq!(settled, Settlement::Settles(ResourceState::Complete(data(1))));
+        let settled = ResourceState::Pending.settle(Answer::Error(error(404)));
+        assert_eq!(settled, Settlement::Settles(ResourceState::Failed(error(404))));
+    }
+
+    #[test]
+    fn the_same_answer_again_changes_nothing() {
+        let other_key = StoredData { object_key: "elsewhere".to_owned(), ..data(1) };
+        assert_eq!(ResourceState::Complete(data(1)).settle(Answer::Data(other_key)), Settlement::Repeats);
+        assert_eq!(ResourceState::Failed(error(404)).settle(Answer::Error(error(404))), Settlement::Repeats);
+    }
+
+    #[test]
+    fn another_answer_is_refused() {
+        let complete = ResourceState::Complete(data(1));
+        assert_eq!(complete.settle(Answer::Data(data(2))), Settlement::Conflicts);
+        assert_eq!(complete.settle(Answer::Error(error(404))), Settlement::Conflicts);
+        let failed = ResourceState::Failed(error(404));
+        assert_eq!(failed.settle(Answer::Data(data(1))), Settlement::Conflicts);
+        assert_eq!(failed.settle(Answer::Error(error(500))), Settlement::Conflicts);
+    }
+
+    #[test]
+    fn a_digest_is_written_as_64_hexadecimal_digits() {
+        assert_eq!(data(0xab).sha256_hex(), "ab".repeat(32));
+    }
+}

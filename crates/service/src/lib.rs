@@ -1,0 +1,1 @@
+//! What every binary shares: run, configuration, telemetry, health, shutdown, HTTP errors and middleware.

@@ -1,0 +1,1 @@
+//! Test databases, topics, buckets, and a fault proxy.

@@ -1,0 +1,1 @@
+//! The demo source application: this machine's Debian packages, processes and mounts.

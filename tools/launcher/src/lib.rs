@@ -1,0 +1,1 @@
+//! Starts the platform on this machine and makes a first export.
