@@ -75,3 +75,7 @@ id!(
     /// Proof of holding a lease. Whoever settles leased work shows the token it was leased with.
     LeaseToken
 );
+id!(
+    /// One request over HTTP, where its sender gave none.
+    RequestId
+);

@@ -4,6 +4,7 @@
 //! tested without a server. Adapters (`store`, `blobs`, `bus`, `access`) carry these values to and
 //! from the outside.
 
+mod byte_size;
 mod catalog;
 mod clock;
 mod create;
@@ -14,8 +15,11 @@ mod list;
 mod manifest;
 mod names;
 mod owner;
+mod period;
 mod resource;
+mod secret;
 
+pub use byte_size::{ByteSize, InvalidByteSize};
 pub use catalog::{Catalog, CatalogError};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use create::{CreateError, CreateLimits, ExportDraft, SourceDraft};
@@ -25,4 +29,6 @@ pub use list::{ListError, ListQuery, PageLinks, SortDirection, SortField};
 pub use manifest::{FrozenMember, Manifest, ManifestInput};
 pub use names::{ApplicationName, ExportName, InvalidName, ResourceName};
 pub use owner::Owner;
+pub use period::{InvalidPeriod, Period};
 pub use resource::{Answer, Resource, ResourceState, Settlement, SourceError, StoredData};
+pub use secret::Secret;
