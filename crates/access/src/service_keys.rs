@@ -1,0 +1,37 @@
+//! Keys of services that call the customers' API on behalf of customers (S0-21).
+
+use subtle::Choice;
+
+use crate::KeyHash;
+
+/// The keys that open the customers' API to other services, from `public_api.service_keys_sha256`.
+/// Without keys it opens to none.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceKeys(Vec<KeyHash>);
+
+impl ServiceKeys {
+    /// The set of these keys.
+    pub fn new(hashes: Vec<KeyHash>) -> Self {
+        Self(hashes)
+    }
+
+    /// Whether `key` is one of them. It is compared with all of them, in constant time.
+    pub fn accepts(&self, key: &[u8]) -> bool {
+        let presented = KeyHash::of(key);
+        let known = self.0.iter().fold(Choice::from(0), |known, hash| known | hash.equals(&presented));
+        known.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s0_21_a_service_key_is_accepted_only_where_configured() {
+        let keys = ServiceKeys::new(vec![KeyHash::of(b"one"), KeyHash::of(b"two")]);
+        assert!(keys.accepts(b"one") && keys.accepts(b"two"));
+        assert!(!keys.accepts(b"three") && !keys.accepts(b""));
+        assert!(!ServiceKeys::default().accepts(b"one"));
+    }
+}
