@@ -5,10 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ids::ExportId,
-    resource::{Resource, ResourceState},
-};
+use crate::ids::ExportId;
 
 /// A stored text that none of the values it may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,15 +80,12 @@ impl ExportStatus {
         }
     }
 
-    /// The status that follows from the states of an export's sources.
-    pub fn of_resources(resources: &[Resource]) -> Self {
+    /// The status of an export whose sources were counted by the wire name of their state.
+    pub fn of_counts(counts: &[(String, i64)]) -> Self {
         let count =
-            |wanted: fn(&ResourceState) -> bool| resources.iter().filter(|r| wanted(&r.state)).count();
-        Self::of(
-            count(|state| matches!(state, ResourceState::Pending)),
-            count(|state| matches!(state, ResourceState::Complete(_))),
-            count(|state| matches!(state, ResourceState::Failed(_))),
-        )
+            |state: &str| counts.iter().filter(|(name, _)| name == state).map(|(_, n)| *n).sum::<i64>();
+        let count = |state| usize::try_from(count(state)).unwrap_or(0);
+        Self::of(count("pending"), count("complete"), count("failed"))
     }
 
     /// Whether every source has answered.

@@ -16,6 +16,7 @@ mod manifest;
 mod names;
 mod owner;
 mod period;
+mod record;
 mod resource;
 mod secret;
 
@@ -30,5 +31,6 @@ pub use manifest::{FrozenMember, Manifest, ManifestInput};
 pub use names::{ApplicationName, ExportName, InvalidName, ResourceName};
 pub use owner::Owner;
 pub use period::{InvalidPeriod, Period};
+pub use record::Record;
 pub use resource::{Answer, Resource, ResourceState, Settlement, SourceError, StoredData};
 pub use secret::Secret;

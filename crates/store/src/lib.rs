@@ -1,1 +1,45 @@
-//! Postgres: one module per aggregate, the outbox and leases; one way in, Store::tx.
+//! Postgres: the truth about exports. One way in, `Store::tx` and `Store::statement`; one module for each
+//! use case, outbox, leases and deletions.
+//!
+//! Calls are short and run on a bounded number of connections: a semaphore of the pool's size stands
+//! before the pool, so that a slow database makes callers fail fast instead of piling up threads.
+//! Times come in from outside (`domain::Clock`), so that tests can stand at the edge of a deadline.
+
+mod answers;
+mod count;
+mod create;
+mod deadlines;
+mod delete;
+mod deletions;
+mod download;
+mod error;
+mod find;
+mod freeze;
+mod list;
+mod migrations;
+mod orphans;
+mod outbox;
+mod pool;
+mod release;
+mod resend;
+mod rows;
+mod schema;
+mod settings;
+mod statement;
+mod uploads;
+mod wakeup;
+
+pub use answers::{AnswerOutcome, AnswerTarget};
+pub use create::CreateExport;
+pub use deletions::ObjectDeletion;
+pub use download::Downloadable;
+pub use error::StoreError;
+pub use find::FoundExport;
+pub use list::ExportPage;
+pub use migrations::MigrationError;
+pub use orphans::StoredObjectRow;
+pub use outbox::{LeasedRecord, OutboxDepth, ParkedRecord};
+pub use pool::{PoolState, Store};
+pub use settings::Settings;
+pub use uploads::NewAttempt;
+pub use wakeup::{WakeupListener, WakeupSender};

@@ -1,0 +1,58 @@
+//! How many exports a caller has, exactly, without counting them.
+//!
+//! Each change adds a row to `export_count_deltas`; the count is the owner's number plus the sum of the
+//! deltas, in one snapshot. Deltas are folded into the owner's number now and then.
+
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, sql_types::BigInt};
+
+use crate::{error::StoreError, pool::Store, schema::export_count_deltas};
+
+impl Store {
+    /// Folds the deltas of up to `owners` owners and returns how many it folded. Several at once share the
+    /// work; every count stays exact throughout.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn fold_export_counts(&self, owners: usize) -> Result<usize, StoreError> {
+        let limit = i64::try_from(owners).unwrap_or(i64::MAX);
+        self.statement("fold export counts", move |connection| {
+            // A delta that another session folds at this moment is skipped, not waited for.
+            let folded = diesel::sql_query(
+                "WITH due AS (SELECT DISTINCT owner_id FROM (SELECT owner_id FROM export_count_deltas LIMIT 10000) d LIMIT $1), \
+                 taken AS (SELECT d.ctid, d.owner_id, d.delta FROM export_count_deltas d JOIN due USING (owner_id) \
+                           LIMIT 50000 FOR UPDATE OF d SKIP LOCKED), \
+                 gone AS (DELETE FROM export_count_deltas d USING taken WHERE d.ctid = taken.ctid RETURNING d.owner_id, d.delta) \
+                 UPDATE owners SET export_count = export_count + sums.delta \
+                 FROM (SELECT owner_id, sum(delta)::bigint AS delta FROM gone GROUP BY owner_id ORDER BY owner_id) sums \
+                 WHERE owners.id = sums.owner_id",
+            )
+            .bind::<BigInt, _>(limit)
+            .execute(connection)?;
+            Ok(folded)
+        })
+        .await
+    }
+
+    /// How many deltas wait to be folded.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unfolded_export_counts(&self) -> Result<i64, StoreError> {
+        self.statement("unfolded export counts", |connection| {
+            Ok(export_count_deltas::table.count().get_result(connection)?)
+        })
+        .await
+    }
+}
+
+/// Notes that the owner of an export has `delta` exports more than before.
+pub(crate) fn add(
+    connection: &mut diesel::PgConnection,
+    owner_id: i64,
+    delta: i64,
+) -> Result<(), StoreError> {
+    diesel::insert_into(export_count_deltas::table)
+        .values((export_count_deltas::owner_id.eq(owner_id), export_count_deltas::delta.eq(delta)))
+        .execute(connection)?;
+    Ok(())
+}

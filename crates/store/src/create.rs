@@ -1,0 +1,178 @@
+//! Creating an export: the export, its sources and the records that ask for them, all or nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
+    sql_types::{Array, BigInt, Binary, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
+use domain::{ExportDraft, Owner, Record};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{error::StoreError, pool::Store, schema::owners, statement::prepared_statement};
+
+/// An export to create. Built once, so that a collision can run it again without cloning it.
+#[derive(Debug)]
+pub struct CreateExport {
+    owner: Owner,
+    id: Uuid,
+    name: String,
+    format: &'static str,
+    created_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    deadline_at: DateTime<Utc>,
+    identity: String,
+    resource_ids: Vec<Uuid>,
+    applications: Vec<String>,
+    resources: Vec<String>,
+    filters: Vec<Option<Value>>,
+    source_expiries: Vec<DateTime<Utc>>,
+    event_ids: Vec<Uuid>,
+    topics: Vec<String>,
+    keys: Vec<String>,
+    headers: Vec<Value>,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl CreateExport {
+    /// The rows of `draft`, owned by `owner`. `identity` is the header to ask sources with, `records` are
+    /// the rendered events, one for each source in the same order, and `answer_within` is how long a
+    /// source may take.
+    pub fn new(
+        draft: &ExportDraft,
+        owner: Owner,
+        identity: String,
+        records: Vec<Record>,
+        answer_within: TimeDelta,
+    ) -> Self {
+        let sources = &draft.sources;
+        let mut create = Self {
+            owner,
+            id: draft.id.into(),
+            name: draft.name.as_str().to_owned(),
+            format: draft.format.as_str(),
+            created_at: draft.created_at,
+            expires_at: draft.expires_at,
+            deadline_at: draft.created_at + answer_within,
+            identity,
+            resource_ids: sources.iter().map(|source| source.id.into()).collect(),
+            applications: sources.iter().map(|source| source.application.as_str().to_owned()).collect(),
+            resources: sources.iter().map(|source| source.resource.as_str().to_owned()).collect(),
+            filters: sources.iter().map(|source| source.filters.clone().map(Value::Object)).collect(),
+            source_expiries: sources.iter().map(|source| source.expires_at).collect(),
+            event_ids: sources.iter().map(|source| source.event_id.into()).collect(),
+            topics: Vec::with_capacity(records.len()),
+            keys: Vec::with_capacity(records.len()),
+            headers: Vec::with_capacity(records.len()),
+            payloads: Vec::with_capacity(records.len()),
+        };
+        for record in records {
+            create.topics.push(record.topic);
+            create.keys.push(record.key);
+            create.headers.push(serde_json::json!(record.headers));
+            create.payloads.push(record.payload);
+        }
+        create
+    }
+}
+
+prepared_statement!(CreateExport, BigInt, |self, out| {
+    out.push_sql("WITH owner AS (SELECT id FROM owners WHERE org_id = ");
+    out.push_bind_param::<Text, _>(&self.owner.org_id)?;
+    out.push_sql(" AND account = ");
+    out.push_bind_param::<Text, _>(&self.owner.account)?;
+    out.push_sql(" AND username = ");
+    out.push_bind_param::<Text, _>(&self.owner.username)?;
+    out.push_sql(
+        "), export AS (INSERT INTO exports \
+         (owner_id, id, name, format, created_at, expires_at, requester_identity) SELECT owner.id, ",
+    );
+    out.push_bind_param::<SqlUuid, _>(&self.id)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(&self.name)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(&self.format)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Timestamptz, _>(&self.created_at)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Timestamptz, _>(&self.expires_at)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(&self.identity)?;
+    out.push_sql(
+        " FROM owner RETURNING id, owner_id, created_at), \
+         counted AS (INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export), \
+         asked AS (INSERT INTO resources (export_id, id, position, application, resource, filters, expires_at, \
+         event_id, requested_at, deadline_at) SELECT export.id, source.id, source.place - 1, source.application, \
+         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, ",
+    );
+    out.push_bind_param::<Timestamptz, _>(&self.deadline_at)?;
+    out.push_sql(" FROM export, unnest(");
+    out.push_bind_param::<Array<SqlUuid>, _>(&self.resource_ids)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Text>, _>(&self.applications)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Text>, _>(&self.resources)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Nullable<Json>>, _>(&self.filters)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Timestamptz>, _>(&self.source_expiries)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<SqlUuid>, _>(&self.event_ids)?;
+    out.push_sql(
+        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, event_id, place)), \
+         queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at, due_at) \
+         SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at, \
+         export.created_at FROM export, unnest(",
+    );
+    out.push_bind_param::<Array<Text>, _>(&self.topics)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Text>, _>(&self.keys)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Json>, _>(&self.headers)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Binary>, _>(&self.payloads)?;
+    out.push_sql(
+        ") WITH ORDINALITY AS record (topic, key, headers, payload, place) ORDER BY record.place) \
+         SELECT owner_id FROM export",
+    );
+});
+
+impl Store {
+    /// Creates an export with its sources and queues the records that ask for them, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was created, unless the connection broke while the answer was on its
+    /// way.
+    pub async fn create_export(&self, create: CreateExport) -> Result<(), StoreError> {
+        let create = std::sync::Arc::new(create);
+        loop {
+            let attempt = std::sync::Arc::clone(&create);
+            let created = self
+                .statement("create export", move |connection| {
+                    Ok(RunQueryDsl::get_result::<i64>(&*attempt, connection).optional()?)
+                })
+                .await?;
+            if created.is_some() {
+                return Ok(());
+            }
+            self.add_owner(create.owner.clone()).await?;
+        }
+    }
+
+    /// Makes sure there is a row for `owner`. Rows of owners are never deleted, so it need not share the
+    /// transaction of what refers to it.
+    async fn add_owner(&self, owner: Owner) -> Result<(), StoreError> {
+        self.statement("add owner", move |connection| {
+            diesel::insert_into(owners::table)
+                .values((
+                    owners::org_id.eq(&owner.org_id),
+                    owners::account.eq(&owner.account),
+                    owners::username.eq(&owner.username),
+                ))
+                .on_conflict_do_nothing()
+                .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+}

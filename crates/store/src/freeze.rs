@@ -1,0 +1,164 @@
+//! What follows from an answer: the export's status and, once every source has answered, its manifest.
+//!
+//! All functions here run inside a transaction that holds the lock of the export's row.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
+    SelectableHelper as _, upsert::excluded,
+};
+use domain::{Export, ExportStatus, Manifest, ManifestInput, Owner, Resource, ids::ExportId};
+
+use crate::{
+    error::StoreError,
+    rows::{ExportRow, OwnerRow, ResourceRow, ordered},
+    schema::{exports, manifests, owners, resources},
+};
+
+/// The version of the layout rules that manifests of today are laid out by.
+const LAYOUT_VERSION: u32 = 1;
+
+/// An export whose row is locked by this transaction.
+pub(crate) struct LockedExport {
+    pub(crate) export: Export,
+    pub(crate) owner: Owner,
+    pub(crate) released: bool,
+}
+
+/// Locks the export `id`; None where there is none or it was deleted.
+///
+/// Every change to the sources of an export starts here. Without the lock, two concurrent last answers
+/// would each see the other source pending, and nobody would end the export.
+pub(crate) fn lock_export(
+    connection: &mut PgConnection,
+    id: ExportId,
+) -> Result<Option<LockedExport>, StoreError> {
+    let row = exports::table
+        .filter(exports::id.eq(id.as_uuid()))
+        .filter(exports::deleted_at.is_null())
+        .select((ExportRow::as_select(), exports::owner_id, exports::released_at))
+        .for_update()
+        .get_result::<(ExportRow, i64, Option<DateTime<Utc>>)>(connection)
+        .optional()?;
+    let Some((row, owner_id, released_at)) = row else { return Ok(None) };
+    let owner = owners::table
+        .find(owner_id)
+        .select(OwnerRow::as_select())
+        .get_result::<OwnerRow>(connection)
+        .map(Owner::from)?;
+    Ok(Some(LockedExport { export: row.try_into()?, owner, released: released_at.is_some() }))
+}
+
+/// All sources of an export, in the order of the request.
+pub(crate) fn load_resources(
+    connection: &mut PgConnection,
+    id: ExportId,
+) -> Result<Vec<Resource>, StoreError> {
+    let rows = resources::table
+        .filter(resources::export_id.eq(id.as_uuid()))
+        .select(ResourceRow::as_select())
+        .load(connection)?;
+    ordered(rows)
+}
+
+/// Brings the export's status in line with its sources, after at least one of them has settled at `now`.
+/// When that was the last, the manifest is frozen.
+pub(crate) fn follow_answers(
+    connection: &mut PgConnection,
+    locked: &LockedExport,
+    now: DateTime<Utc>,
+) -> Result<ExportStatus, StoreError> {
+    let id = locked.export.id;
+    let status = ExportStatus::of_counts(&count_by_status(connection, id)?);
+    if status == locked.export.status {
+        return Ok(status);
+    }
+    let row = diesel::update(exports::table.find(id.as_uuid()));
+    if status.is_terminal() {
+        row.set((
+            exports::status.eq(status.as_str()),
+            exports::completed_at.eq(now),
+            exports::requester_identity.eq(None::<String>),
+        ))
+        .execute(connection)?;
+        if status != ExportStatus::Failed && !locked.released {
+            freeze(connection, locked, 1, now)?;
+        }
+    } else {
+        row.set(exports::status.eq(status.as_str())).execute(connection)?;
+    }
+    Ok(status)
+}
+
+fn count_by_status(connection: &mut PgConnection, id: ExportId) -> Result<Vec<(String, i64)>, StoreError> {
+    let counts = resources::table
+        .filter(resources::export_id.eq(id.as_uuid()))
+        .group_by(resources::status)
+        .select((resources::status, diesel::dsl::count_star()))
+        .load(connection)?;
+    Ok(counts)
+}
+
+/// Freezes the archive as it is at `as_of` and stores it as the latest revision.
+pub(crate) fn freeze(
+    connection: &mut PgConnection,
+    locked: &LockedExport,
+    revision: u32,
+    as_of: DateTime<Utc>,
+) -> Result<Manifest, StoreError> {
+    let resources = load_resources(connection, locked.export.id)?;
+    let input = ManifestInput { export: &locked.export, owner: &locked.owner, resources: &resources };
+    let manifest = Manifest::freeze(input, revision, LAYOUT_VERSION, as_of);
+    diesel::insert_into(manifests::table)
+        .values((
+            manifests::export_id.eq(locked.export.id.as_uuid()),
+            manifests::revision.eq(i32::try_from(revision).unwrap_or(i32::MAX)),
+            manifests::etag.eq(manifest.etag()),
+            manifests::document.eq(serde_json::json!(manifest).to_string()),
+        ))
+        .on_conflict(manifests::export_id)
+        .do_update()
+        .set((
+            manifests::revision.eq(excluded(manifests::revision)),
+            manifests::etag.eq(excluded(manifests::etag)),
+            manifests::document.eq(excluded(manifests::document)),
+        ))
+        .execute(connection)?;
+    Ok(manifest)
+}
+
+/// The latest manifest of an export; None before it has ended, after it was released, or when all failed.
+pub(crate) fn load_manifest(
+    connection: &mut PgConnection,
+    id: ExportId,
+) -> Result<Option<Manifest>, StoreError> {
+    let document = manifests::table
+        .find(id.as_uuid())
+        .select(manifests::document)
+        .get_result::<String>(connection)
+        .optional()?;
+    document.map(|document| parse_manifest(id, &document)).transpose()
+}
+
+pub(crate) fn parse_manifest(id: ExportId, document: &str) -> Result<Manifest, StoreError> {
+    serde_json::from_str(document).map_err(|error| StoreError::Corrupt {
+        table: "manifests",
+        column: "document",
+        row: id.to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// Freezes the revisions that the expiry of single sources has made due by `now`, and returns the latest
+/// manifest. Each is frozen as of the expiry that made it due, so that it does not matter who does it when.
+pub(crate) fn refreeze(
+    connection: &mut PgConnection,
+    locked: &LockedExport,
+    now: DateTime<Utc>,
+) -> Result<Option<Manifest>, StoreError> {
+    let Some(mut manifest) = load_manifest(connection, locked.export.id)? else { return Ok(None) };
+    while let Some(until) = manifest.valid_until.filter(|until| *until <= now) {
+        manifest = freeze(connection, locked, manifest.revision + 1, until)?;
+    }
+    Ok(Some(manifest))
+}

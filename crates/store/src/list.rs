@@ -1,0 +1,132 @@
+//! Listing a caller's exports, with an exact count.
+
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
+    RunQueryDsl as _, SelectableHelper as _,
+    dsl::{exists, sql},
+    pg::Pg,
+    sql_types::BigInt,
+};
+use domain::{Export, ListQuery, Owner, SortDirection, SortField};
+
+use crate::{
+    error::StoreError,
+    pool::Store,
+    rows::ExportRow,
+    schema::{exports, owners, resources},
+};
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportPage {
+    /// How many exports match in all.
+    pub count: u64,
+    /// The page itself.
+    pub exports: Vec<Export>,
+}
+
+impl Store {
+    /// The exports of `owner` that match `query`, expired ones included, deleted ones not. The count is
+    /// exact; it is taken a moment before the page.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_exports(&self, owner: Owner, query: ListQuery) -> Result<ExportPage, StoreError> {
+        self.statement("list exports", move |connection| list(connection, &owner, &query)).await
+    }
+}
+
+fn list(connection: &mut PgConnection, owner: &Owner, query: &ListQuery) -> Result<ExportPage, StoreError> {
+    let counted = owners::table
+        .filter(owners::org_id.eq(&owner.org_id))
+        .filter(owners::account.eq(&owner.account))
+        .filter(owners::username.eq(&owner.username))
+        .select((
+            owners::id,
+            owners::export_count
+                + sql::<BigInt>(
+                    "(SELECT coalesce(sum(delta), 0)::bigint FROM export_count_deltas WHERE owner_id = owners.id)",
+                ),
+        ))
+        .get_result::<(i64, i64)>(connection)
+        .optional()?;
+    let Some((owner_id, all)) = counted else { return Ok(ExportPage { count: 0, exports: Vec::new() }) };
+    let count =
+        if has_filter(query) { matching(owner_id, query).count().get_result(connection)? } else { all };
+    let exports = if query.limit == 0 { Vec::new() } else { page(connection, owner_id, query)? };
+    Ok(ExportPage { count: u64::try_from(count).unwrap_or(0), exports })
+}
+
+fn page(connection: &mut PgConnection, owner_id: i64, query: &ListQuery) -> Result<Vec<Export>, StoreError> {
+    let rows = matching(owner_id, query).select(ExportRow::as_select());
+    let rows = match (query.sort, query.direction) {
+        (SortField::Name, SortDirection::Ascending) => rows.order((exports::name.asc(), exports::id.asc())),
+        (SortField::Name, SortDirection::Descending) => {
+            rows.order((exports::name.desc(), exports::id.desc()))
+        }
+        (SortField::CreatedAt, SortDirection::Ascending) => {
+            rows.order((exports::created_at.asc(), exports::id.asc()))
+        }
+        (SortField::CreatedAt, SortDirection::Descending) => {
+            rows.order((exports::created_at.desc(), exports::id.desc()))
+        }
+        (SortField::ExpiresAt, SortDirection::Ascending) => {
+            rows.order((exports::expires_at.asc(), exports::id.asc()))
+        }
+        (SortField::ExpiresAt, SortDirection::Descending) => {
+            rows.order((exports::expires_at.desc(), exports::id.desc()))
+        }
+    };
+    let rows = rows
+        .limit(i64::try_from(query.limit).unwrap_or(i64::MAX))
+        .offset(i64::try_from(query.offset).unwrap_or(i64::MAX))
+        .load::<ExportRow>(connection)?;
+    rows.into_iter().map(Export::try_from).collect()
+}
+
+fn has_filter(query: &ListQuery) -> bool {
+    query.name.is_some()
+        || query.status.is_some()
+        || query.application.is_some()
+        || query.resource.is_some()
+        || query.created_at.is_some()
+        || query.expires_at.is_some()
+}
+
+fn matching(owner_id: i64, query: &ListQuery) -> exports::BoxedQuery<'_, Pg> {
+    let mut rows = exports::table
+        .filter(exports::owner_id.eq(owner_id))
+        .filter(exports::deleted_at.is_null())
+        .into_boxed();
+    if let Some(name) = &query.name {
+        rows = rows.filter(exports::name.eq(name));
+    }
+    if let Some(status) = &query.status {
+        rows = rows.filter(exports::status.eq(status));
+    }
+    if let Some(start) = query.created_at {
+        rows = rows.filter(exports::created_at.between(start, ListQuery::window_end(start)));
+    }
+    if let Some(start) = query.expires_at {
+        rows = rows.filter(exports::expires_at.between(start, ListQuery::window_end(start)));
+    }
+    // EXISTS, not a join: an export with several matching sources is one row.
+    let of_export = resources::export_id.eq(exports::id);
+    match (&query.application, &query.resource) {
+        (None, None) => {}
+        (Some(application), None) => {
+            rows = rows.filter(exists(
+                resources::table.filter(of_export.and(resources::application.eq(application))),
+            ));
+        }
+        (None, Some(resource)) => {
+            rows =
+                rows.filter(exists(resources::table.filter(of_export.and(resources::resource.eq(resource)))));
+        }
+        (Some(application), Some(resource)) => {
+            let both = resources::application.eq(application).and(resources::resource.eq(resource));
+            rows = rows.filter(exists(resources::table.filter(of_export.and(both))));
+        }
+    }
+    rows
+}

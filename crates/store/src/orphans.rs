@@ -1,0 +1,174 @@
+//! The two sweeps: objects without a row, and rows without an object.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _, QueryableByName,
+    RunQueryDsl as _, sql_types,
+};
+use domain::{
+    ExportStatus, ResourceState, SourceError,
+    ids::{ExportId, ResourceId},
+};
+use uuid::Uuid;
+
+use crate::{
+    answers::write_state,
+    error::StoreError,
+    freeze::{LockedExport, follow_answers, freeze, load_manifest, lock_export},
+    pool::Store,
+    schema::{exports, manifests, resources},
+    uploads,
+};
+
+#[derive(QueryableByName)]
+struct Known {
+    #[diesel(sql_type = sql_types::Text)]
+    object_key: String,
+}
+
+/// The object of a complete source, as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct StoredObjectRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    export_id: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: Uuid,
+    /// Its key.
+    #[diesel(sql_type = sql_types::Text)]
+    pub object_key: String,
+}
+
+impl StoredObjectRow {
+    /// The export it belongs to.
+    pub fn export_id(&self) -> ExportId {
+        self.export_id.into()
+    }
+
+    /// The source whose data it holds.
+    pub fn resource_id(&self) -> ResourceId {
+        self.id.into()
+    }
+}
+
+impl Store {
+    /// Which of these objects, each with the export its key names, a row knows: as a source's data, as an
+    /// upload under way, or as waiting for deletion. An object that was listed before this call and is not
+    /// in the answer has no row and will never have one: rows of attempts are written before the first byte.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn known_objects(
+        &self,
+        objects: Vec<(ExportId, String)>,
+    ) -> Result<HashSet<String>, StoreError> {
+        self.statement("known objects", move |connection| {
+            let ids: Vec<Uuid> = objects.iter().map(|(id, _)| *id.as_uuid()).collect();
+            let keys: Vec<&str> = objects.iter().map(|(_, key)| key.as_str()).collect();
+            let known: Vec<Known> = diesel::sql_query(
+                "SELECT object_key FROM resources WHERE export_id = ANY($1) AND object_key = ANY($2) \
+                 AND object_released_at IS NULL \
+                 UNION SELECT object_key FROM upload_attempts WHERE export_id = ANY($1) AND object_key = ANY($2) \
+                 UNION SELECT object_key FROM object_deletions WHERE object_key = ANY($2)",
+            )
+            .bind::<sql_types::Array<sql_types::Uuid>, _>(&ids)
+            .bind::<sql_types::Array<sql_types::Text>, _>(&keys)
+            .load(connection)?;
+            Ok(known.into_iter().map(|row| row.object_key).collect())
+        })
+        .await
+    }
+
+    /// Queues objects that no row knows for deletion.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_orphans(&self, keys: Vec<String>, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.tx("delete orphans", move |connection| {
+            keys.iter().try_for_each(|key| uploads::delete_object(connection, key, None, now))
+        })
+        .await
+    }
+
+    /// The objects that rows say exist and that are needed at `now`, after `after` in order of their keys
+    /// (export, source), up to `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stored_objects(
+        &self,
+        after: Option<(ExportId, ResourceId)>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<StoredObjectRow>, StoreError> {
+        let (export_id, id) =
+            after.map_or((Uuid::nil(), Uuid::nil()), |(export, id)| (export.into(), id.into()));
+        self.statement("stored objects", move |connection| {
+            let rows = diesel::sql_query(
+                "SELECT r.export_id, r.id, r.object_key FROM resources r JOIN exports e ON e.id = r.export_id \
+                 WHERE (r.export_id, r.id) > ($1, $2) AND r.status = 'complete' AND r.object_released_at IS NULL \
+                 AND r.expires_at > $3 AND e.deleted_at IS NULL ORDER BY r.export_id, r.id LIMIT $4",
+            )
+            .bind::<sql_types::Uuid, _>(export_id)
+            .bind::<sql_types::Uuid, _>(id)
+            .bind::<sql_types::Timestamptz, _>(now)
+            .bind::<sql_types::BigInt, _>(i64::from(limit))
+            .load(connection)?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Settles that the object of a complete source is lost: the source fails, and the archive gets a
+    /// revision without it. False when the source no longer points at that object.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle_lost_object(
+        &self,
+        object: StoredObjectRow,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.tx("settle lost object", move |connection| {
+            let Some(locked) = lock_export(connection, object.export_id())? else { return Ok(false) };
+            let still = resources::table
+                .find((object.export_id, object.id))
+                .filter(resources::object_key.eq(&object.object_key))
+                .filter(resources::object_released_at.is_null())
+                .select(resources::id)
+                .get_result::<Uuid>(connection)
+                .optional()?;
+            if still.is_none() || locked.released {
+                return Ok(false);
+            }
+            let failed = ResourceState::Failed(SourceError::data_lost());
+            write_state(connection, (object.export_id, object.id), &failed, now)?;
+            renew_manifest(connection, &locked, now)?;
+            Ok(true)
+        })
+        .await
+    }
+}
+
+/// Gives an export that had ended a manifest that fits its sources again.
+fn renew_manifest(
+    connection: &mut PgConnection,
+    locked: &LockedExport,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let known = load_manifest(connection, locked.export.id)?;
+    let status = follow_answers(connection, locked, now)?;
+    let id = locked.export.id.as_uuid();
+    let Some(known) = known else { return Ok(()) };
+    if status == ExportStatus::Failed {
+        diesel::delete(manifests::table.find(id)).execute(connection)?;
+    } else {
+        freeze(connection, locked, known.revision + 1, now)?;
+    }
+    // It ended when it ended: a loss found later does not move that moment.
+    diesel::update(exports::table.find(id))
+        .set(exports::completed_at.eq(locked.export.completed_at))
+        .execute(connection)?;
+    Ok(())
+}

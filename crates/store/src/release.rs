@@ -1,0 +1,186 @@
+//! After expiry or deletion: objects are handed to `object_deletions`, and rows are purged.
+//!
+//! Everything here works in small batches that skip what others have locked, so that several
+//! expiry-reapers share the work.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _,
+    sql_types::{self, Timestamptz},
+};
+use domain::ids::ExportId;
+use uuid::Uuid;
+
+use crate::{
+    count,
+    error::StoreError,
+    freeze::{lock_export, refreeze},
+    pool::Store,
+    schema::{exports, manifests, outbox},
+};
+
+#[derive(QueryableByName)]
+struct Picked {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct Purged {
+    #[diesel(sql_type = sql_types::BigInt)]
+    owner_id: i64,
+}
+
+impl Store {
+    /// Purges up to `limit` exports that were deleted at or before `before` and queues their objects.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of this batch was done.
+    pub async fn release_deleted(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.tx("release deleted", move |connection| {
+            let ids = pick(connection, "deleted_at <= $1", before, limit)?;
+            queue_objects(connection, &ids, now)?;
+            Ok(diesel::delete(exports::table.filter(exports::id.eq_any(&ids))).execute(connection)?)
+        })
+        .await
+    }
+
+    /// Queues the objects of up to `limit` exports that expired at or before `before`, and cancels what is
+    /// still to be sent for them. Their rows stay, for the listing. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of this batch was done.
+    pub async fn release_expired(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.tx("release expired", move |connection| {
+            let ids = pick(connection, "expires_at <= $1 AND deleted_at IS NULL", before, limit)?;
+            queue_objects(connection, &ids, now)?;
+            diesel::delete(outbox::table.filter(outbox::export_id.eq_any(&ids))).execute(connection)?;
+            diesel::delete(manifests::table.filter(manifests::export_id.eq_any(&ids))).execute(connection)?;
+            let released = diesel::update(exports::table.filter(exports::id.eq_any(&ids)))
+                .set((exports::released_at.eq(now), exports::requester_identity.eq(None::<String>)))
+                .execute(connection)?;
+            Ok(released)
+        })
+        .await
+    }
+
+    /// Queues the objects of single sources that expired at or before `before`, ahead of their export, of up
+    /// to `limit` exports. A manifest without them is frozen first. Returns how many exports it dealt with.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was done for other exports stays done.
+    pub async fn release_expired_sources(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        let due = self
+            .statement("find expired sources", move |connection| {
+                let due: Vec<Picked> = diesel::sql_query(
+                    "SELECT DISTINCT r.export_id AS id FROM resources r JOIN exports e ON e.id = r.export_id \
+                     WHERE r.status = 'complete' AND r.object_released_at IS NULL AND r.expires_at <= $1 \
+                     AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at LIMIT $2",
+                )
+                .bind::<Timestamptz, _>(before)
+                .bind::<sql_types::BigInt, _>(i64::from(limit))
+                .load(connection)?;
+                Ok(due)
+            })
+            .await?;
+        for export in &due {
+            let id = ExportId::from(export.id);
+            self.tx("release expired sources", move |connection| {
+                release_sources_of(connection, id, before, now)
+            })
+            .await?;
+        }
+        Ok(due.len())
+    }
+
+    /// Deletes the rows of up to `limit` expired exports that were released at or before `before`. Returns
+    /// how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of this batch was done.
+    pub async fn purge_expired(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
+        self.tx("purge expired", move |connection| {
+            let purged: Vec<Purged> = diesel::sql_query(
+                "WITH due AS (SELECT id FROM exports WHERE released_at <= $1 \
+                 ORDER BY released_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                 DELETE FROM exports e USING due WHERE e.id = due.id RETURNING e.owner_id, e.deleted_at",
+            )
+            .bind::<Timestamptz, _>(before)
+            .bind::<sql_types::BigInt, _>(i64::from(limit))
+            .load(connection)?;
+            for export in &purged {
+                count::add(connection, export.owner_id, -1)?;
+            }
+            Ok(purged.len())
+        })
+        .await
+    }
+}
+
+/// Locks up to `limit` exports that are not released yet and for which `condition` holds; `$1` is `before`.
+fn pick(
+    connection: &mut PgConnection,
+    condition: &str,
+    before: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
+    let picked: Vec<Picked> = diesel::sql_query(format!(
+        "SELECT id FROM exports WHERE released_at IS NULL AND {condition} LIMIT $2 FOR UPDATE SKIP LOCKED"
+    ))
+    .bind::<Timestamptz, _>(before)
+    .bind::<sql_types::BigInt, _>(i64::from(limit))
+    .load(connection)?;
+    Ok(picked.into_iter().map(|row| row.id).collect())
+}
+
+/// Queues the objects of all sources of these exports.
+fn queue_objects(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> Result<(), StoreError> {
+    diesel::sql_query(format!(
+        "WITH released AS (UPDATE resources SET object_released_at = $2 WHERE export_id = ANY($1) \
+         AND status = 'complete' AND object_released_at IS NULL RETURNING object_key) {QUEUE_RELEASED}"
+    ))
+    .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
+    .bind::<Timestamptz, _>(now)
+    .execute(connection)?;
+    Ok(())
+}
+
+/// Queues the objects in `released`; `$2` is the present.
+const QUEUE_RELEASED: &str = "INSERT INTO object_deletions (object_key, due_at) \
+                              SELECT object_key, $2 FROM released ON CONFLICT (object_key) DO NOTHING";
+
+fn release_sources_of(
+    connection: &mut PgConnection,
+    id: ExportId,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(locked) = lock_export(connection, id)? else { return Ok(()) };
+    // Before its objects go, no manifest may point at them.
+    refreeze(connection, &locked, now)?;
+    diesel::sql_query(format!(
+        "WITH released AS (UPDATE resources SET object_released_at = $2 WHERE export_id = $1 AND status = 'complete' \
+         AND object_released_at IS NULL AND expires_at <= $3 RETURNING object_key) {QUEUE_RELEASED}"
+    ))
+    .bind::<sql_types::Uuid, _>(id.as_uuid())
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(before)
+    .execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Uploads under way: an attempt is written before its first byte is stored, so that whatever happens to
+//! the process, its bytes can be found and removed.
+
+use chrono::{DateTime, Utc};
+use diesel::{ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _, sql_types};
+use domain::ids::{AttemptId, ExportId, ResourceId};
+
+use crate::{
+    error::StoreError,
+    pool::Store,
+    schema::{object_deletions, upload_attempts},
+};
+
+/// An attempt to upload the data of a source.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// Its id, which is the token of its lease too.
+    pub id: AttemptId,
+    /// The export.
+    pub export_id: ExportId,
+    /// The source.
+    pub resource_id: ResourceId,
+    /// Where its bytes will lie; used by no other attempt.
+    pub object_key: String,
+    /// Until when it may go on without renewing its lease.
+    pub lease_expires_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Notes an attempt. It must return before the first byte is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_upload(&self, attempt: NewAttempt) -> Result<(), StoreError> {
+        self.statement("begin upload", move |connection| {
+            diesel::insert_into(upload_attempts::table)
+                .values((
+                    upload_attempts::id.eq(attempt.id.as_uuid()),
+                    upload_attempts::export_id.eq(attempt.export_id.as_uuid()),
+                    upload_attempts::resource_id.eq(attempt.resource_id.as_uuid()),
+                    upload_attempts::object_key.eq(&attempt.object_key),
+                    upload_attempts::lease_expires_at.eq(attempt.lease_expires_at),
+                ))
+                .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes the object store's id of an attempt's multipart upload. It must return before the first part
+    /// is sent. False means that the attempt was given up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_multipart(
+        &self,
+        attempt: AttemptId,
+        store_upload_id: String,
+    ) -> Result<bool, StoreError> {
+        self.statement("note multipart", move |connection| {
+            let updated = diesel::update(upload_attempts::table.find(attempt.as_uuid()))
+                .set(upload_attempts::store_upload_id.eq(&store_upload_id))
+                .execute(connection)?;
+            Ok(updated == 1)
+        })
+        .await
+    }
+
+    /// Lets an attempt go on until `lease_expires_at`. False means that it was given up, or that its export
+    /// was deleted: what it uploads is wanted no more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn renew_upload(
+        &self,
+        attempt: AttemptId,
+        lease_expires_at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.statement("renew upload", move |connection| {
+            let updated = diesel::sql_query(
+                "UPDATE upload_attempts a SET lease_expires_at = $2 WHERE a.id = $1 AND EXISTS \
+                 (SELECT FROM exports e WHERE e.id = a.export_id AND e.deleted_at IS NULL)",
+            )
+            .bind::<sql_types::Uuid, _>(attempt.as_uuid())
+            .bind::<sql_types::Timestamptz, _>(lease_expires_at)
+            .execute(connection)?;
+            Ok(updated == 1)
+        })
+        .await
+    }
+
+    /// Ends an attempt that will not be settled and hands what it has stored to `object_deletions`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then its lease will run out.
+    pub async fn abandon_upload(&self, attempt: AttemptId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.statement("abandon upload", move |connection| {
+            diesel::sql_query(format!(
+                "WITH ended AS (DELETE FROM upload_attempts WHERE id = $1 RETURNING object_key, store_upload_id) {DELETE_ENDED}"
+            ))
+            .bind::<sql_types::Uuid, _>(attempt.as_uuid())
+            .bind::<sql_types::Timestamptz, _>(now)
+            .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends up to `limit` attempts whose lease has run out by `now` and hands what they have stored to
+    /// `object_deletions`. Returns how many. An upload that still runs finds its attempt gone when it
+    /// settles, and is refused.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn expire_uploads(&self, now: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
+        self.statement("expire uploads", move |connection| {
+            let ended = diesel::sql_query(format!(
+                "WITH due AS (SELECT id FROM upload_attempts WHERE lease_expires_at <= $2 \
+                 ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED), \
+                 ended AS (DELETE FROM upload_attempts a USING due WHERE a.id = due.id \
+                 RETURNING a.object_key, a.store_upload_id) {DELETE_ENDED}"
+            ))
+            .bind::<sql_types::BigInt, _>(i64::from(limit))
+            .bind::<sql_types::Timestamptz, _>(now)
+            .execute(connection)?;
+            Ok(ended)
+        })
+        .await
+    }
+}
+
+/// Queues the objects of the attempts in `ended`; `$2` is the present.
+const DELETE_ENDED: &str = "INSERT INTO object_deletions (object_key, store_upload_id, due_at) \
+                            SELECT object_key, store_upload_id, $2 FROM ended ON CONFLICT (object_key) DO NOTHING";
+
+/// Ends an attempt within a transaction. False means that it was given up before.
+pub(crate) fn end(connection: &mut PgConnection, attempt: AttemptId) -> Result<bool, StoreError> {
+    Ok(diesel::delete(upload_attempts::table.find(attempt.as_uuid())).execute(connection)? == 1)
+}
+
+/// Queues an object for deletion within a transaction.
+pub(crate) fn delete_object(
+    connection: &mut PgConnection,
+    object_key: &str,
+    store_upload_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    diesel::insert_into(object_deletions::table)
+        .values((
+            object_deletions::object_key.eq(object_key),
+            object_deletions::store_upload_id.eq(store_upload_id),
+            object_deletions::due_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(connection)?;
+    Ok(())
+}
