@@ -31,10 +31,9 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct WakeupSender(SyncSender<()>);
 
-/// Is told when there is something to send. Listening ends when it is dropped.
+/// Listens for wake-ups until it is dropped.
 #[derive(Debug)]
 pub struct WakeupListener {
-    woken: Arc<Notify>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -54,15 +53,14 @@ impl Store {
     }
 
     /// Opens the listening side: a thread with a connection of its own, which ends when the listener is
-    /// dropped.
+    /// dropped. `woken` is notified at each wake-up, and each time the connection is made anew.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn wakeup_listener(&self) -> std::io::Result<WakeupListener> {
-        let listener =
-            WakeupListener { woken: Arc::new(Notify::new()), stopped: Arc::new(AtomicBool::new(false)) };
-        let (woken, stopped) = (Arc::clone(&listener.woken), Arc::clone(&listener.stopped));
-        let settings = Arc::clone(&self.settings);
+    pub fn wakeup_listener(&self, woken: Arc<Notify>) -> std::io::Result<WakeupListener> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (listener, settings) =
+            (WakeupListener { stopped: Arc::clone(&stopped) }, Arc::clone(&self.settings));
         thread::Builder::new().name("wakeup-listener".to_owned()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok(mut connection) = open(&settings) {
@@ -81,13 +79,6 @@ impl WakeupSender {
         match self.0.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
         }
-    }
-}
-
-impl WakeupListener {
-    /// What is notified at each wake-up, and each time the connection is made anew.
-    pub fn woken(&self) -> Arc<Notify> {
-        Arc::clone(&self.woken)
     }
 }
 
