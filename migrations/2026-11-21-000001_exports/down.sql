@@ -1,3 +1,4 @@
+DROP TABLE leases;
 DROP TABLE outbox;
 DROP TABLE object_deletions;
 DROP TABLE upload_attempts;

@@ -145,6 +145,13 @@ COMMENT ON COLUMN outbox.due_at IS 'Not before this; moved into the future by a 
 COMMENT ON COLUMN outbox.parked_at IS 'When it was set aside after too many failures; a person looks at it.';
 COMMENT ON COLUMN outbox.headers IS 'Array of [name, value].';
 
+CREATE TABLE leases (
+    name       text        PRIMARY KEY,
+    token      uuid        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+COMMENT ON TABLE leases IS 'Work that one process at a time does, such as the sweeps of object storage.';
+
 -- Rows come and go in seconds: vacuum by count, not by share, so that scans stay short.
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                         autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_analyze_scale_factor = 0,

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use chrono::TimeDelta;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,11 @@ impl Period {
     /// The period as the standard library has it.
     pub const fn as_duration(self) -> Duration {
         self.0
+    }
+
+    /// As a difference of times; the longest one there is where it would not fit.
+    pub fn as_time_delta(self) -> TimeDelta {
+        TimeDelta::from_std(self.0).unwrap_or(TimeDelta::MAX)
     }
 }
 

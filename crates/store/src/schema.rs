@@ -106,6 +106,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        token -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(exports -> owners (owner_id));
 diesel::joinable!(resources -> exports (export_id));
 diesel::joinable!(manifests -> exports (export_id));
