@@ -1,1 +1,5 @@
-//! Pure bytes: gzip objects, CRC combining, ZIP/ZIP64 layout and byte ranges. No I/O.
+//! Pure bytes: what is stored, what is sent, and which part of it. No I/O, no clock, no state.
+//!
+//! - [`gzip`]: header, blocks and trailer of a stored object; digests that combine
+
+pub mod gzip;

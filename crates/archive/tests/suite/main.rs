@@ -1,0 +1,5 @@
+//! The archive crate from outside: properties, sizes at the limits, and real readers.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod gzip;
+mod tools;
