@@ -1,1 +1,28 @@
-//! Real servers as child processes: PostgreSQL, Apache Kafka, an S3 server.
+//! Real servers as child processes: [`Postgres`], [`Kafka`] and [`S3`] (`SeaweedFS`).
+//!
+//! The standalone service, the launcher and the tests start them from what `scripts/install` put on
+//! this machine. Each server keeps everything it has in one folder ([`DataDir`]): data, log, ports,
+//! secrets. Started again on the same folder it has the same data, the same ports and the same
+//! password, also after a `kill -9` of either the server or the process that started it.
+//!
+//! Servers listen on 127.0.0.1 only and end with the process that started them.
+
+mod error;
+mod home;
+mod kafka;
+mod net;
+mod postgres;
+mod process;
+mod s3;
+mod server;
+mod spawner;
+mod test_servers;
+mod tools;
+
+pub use error::Error;
+pub use home::DataDir;
+pub use kafka::{Kafka, KafkaOptions};
+pub use postgres::{Postgres, PostgresOptions};
+pub use s3::{S3, S3Connection, S3Options};
+pub use server::Server;
+pub use test_servers::{TestServers, TestServersError};
