@@ -1,14 +1,47 @@
 //! A record for Kafka, between the outbox and the broker.
 
-/// What is sent to Kafka, byte for byte.
+/// One record for one topic, byte for byte. Records of the same topic and key keep their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The topic.
+    /// The topic it goes to.
     pub topic: String,
-    /// Records with the same key keep their order.
+    /// Decides the partition.
     pub key: String,
-    /// Names and values, in order.
+    /// Header names and values, in the order in which they are sent.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The message itself.
     pub payload: Vec<u8>,
+}
+
+/// What a batch of version 2 adds to its records: the batch's header, and for a record its length,
+/// attributes, the two deltas, and the lengths of key, value and header list, each at its longest.
+const BATCH_OVERHEAD_BYTES: usize = 61 + 36;
+
+/// What a header adds to its name and value: their two lengths, each at its longest.
+const HEADER_OVERHEAD_BYTES: usize = 5 + 5;
+
+impl Record {
+    /// How large a batch that holds nothing but this record is at most, uncompressed, in bytes. This is
+    /// what a topic's `max.message.bytes` limits.
+    pub fn size_bytes(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| HEADER_OVERHEAD_BYTES + name.len() + value.len()).sum();
+        BATCH_OVERHEAD_BYTES + self.key.len() + headers + self.payload.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_counts_key_headers_payload_and_framing() {
+        let record = Record {
+            topic: "t".to_owned(),
+            key: "k".repeat(36),
+            headers: vec![("application".to_owned(), "inventory".to_owned())],
+            payload: vec![0; 1000],
+        };
+        assert_eq!(record.size_bytes(), 97 + 36 + (10 + 11 + 9) + 1000);
+    }
 }

@@ -1,1 +1,72 @@
-//! x
+//! Sends what the outbox holds to Kafka, and ends what nobody answers.
+//!
+//! Several dispatchers share the work by leases. The loops:
+//! - [`outbox`]: lease, send, delete on the broker's report;
+//! - [`deadlines`]: sources past their deadline fail, so that every export ends;
+//! - [`depth`]: tells how much waits.
+
+mod deadlines;
+mod depth;
+mod outbox;
+mod settings;
+
+use std::{sync::Arc, time::Duration};
+
+use bus::Producer;
+use service::{BoxError, Context, worker::Worker};
+use store::Store;
+
+pub use settings::{DispatcherSettings, Settings};
+
+/// How often the depth of the outbox is measured.
+const DEPTH_EVERY: Duration = Duration::from_secs(5);
+
+/// Starts the loops as tasks of `context`.
+///
+/// # Errors
+/// When the Kafka settings cannot be used, or the system has no thread left.
+#[expect(clippy::unused_async, reason = "the shape that service::run asks for")]
+pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> {
+    let store = Store::connect(settings.database);
+    let producer = Producer::new(&settings.kafka, settings.events.max_message_bytes)?;
+    let settings_of_loops = settings.dispatcher;
+
+    let sending = Worker::new("outbox", settings_of_loops.poll.as_duration());
+    let listener = store.wakeup_listener(sending.wake())?;
+    let sender = Arc::new(outbox::Outbox::new(&context, store.clone(), producer.clone(), &settings_of_loops));
+    sending.start(&context, move || {
+        // The listener lives as long as the loop that it wakes.
+        let _ = &listener;
+        let sender = Arc::clone(&sender);
+        async move { sender.step().await }
+    });
+    deadlines::start(&context, &store, &settings_of_loops);
+    depth::start(&context, &store, DEPTH_EVERY);
+
+    register_checks(&context, &store, &producer, settings.events.topic);
+    close_with(&context, producer);
+    Ok(())
+}
+
+fn register_checks(context: &Context, store: &Store, producer: &Producer, topic: String) {
+    let database = store.clone();
+    context.health().register("postgres", move || {
+        let store = database.clone();
+        async move { store.check().await }
+    });
+    let producer = producer.clone();
+    context.health().register("kafka", move || {
+        let (producer, topic) = (producer.clone(), topic.clone());
+        async move { producer.check(&topic).await }
+    });
+}
+
+/// Ends the producer's threads once the loops have ended.
+fn close_with(context: &Context, producer: Producer) {
+    let hard_stop = context.hard_stop().clone();
+    context.spawn("producer", async move {
+        hard_stop.cancelled().await;
+        producer.close().await;
+        Ok::<_, BoxError>(())
+    });
+}

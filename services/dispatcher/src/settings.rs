@@ -1,0 +1,76 @@
+//! What the dispatcher is set up with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bus::{EventSettings, KafkaSettings};
+use domain::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+
+/// The sections that the dispatcher reads.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Logs.
+    pub telemetry: TelemetrySettings,
+    /// Start and stop.
+    pub lifecycle: LifecycleSettings,
+    /// Where the outbox is.
+    pub database: store::Settings,
+    /// Where it is sent to.
+    pub kafka: KafkaSettings,
+    /// The topic of requests, and how large records may be.
+    pub events: EventSettings,
+    /// Its own section.
+    pub dispatcher: DispatcherSettings,
+}
+
+impl ServiceSettings for Settings {
+    fn telemetry(&self) -> &TelemetrySettings {
+        &self.telemetry
+    }
+
+    fn lifecycle(&self) -> &LifecycleSettings {
+        &self.lifecycle
+    }
+
+    fn ops_listen(&self) -> SocketAddr {
+        self.dispatcher.ops_listen
+    }
+}
+
+/// Section `[dispatcher]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DispatcherSettings {
+    /// Where probes and metrics are served.
+    pub ops_listen: SocketAddr,
+    /// Most records leased at once.
+    pub batch: u32,
+    /// How long a lease lasts; at least three times `kafka.message_timeout`, so that no record is sent by
+    /// two dispatchers while the first still waits for its report.
+    pub lease: Period,
+    /// How often the outbox is looked at without being woken.
+    pub poll: Period,
+    /// After how many refusals by the broker a record is parked.
+    pub max_attempts: u32,
+    /// How long a refused record waits before it is tried again.
+    pub retry_after: Period,
+    /// How often overdue sources are looked for.
+    pub deadline_poll: Period,
+}
+
+impl Default for DispatcherSettings {
+    fn default() -> Self {
+        Self {
+            ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9003)),
+            batch: 500,
+            lease: Period::from_secs(60),
+            poll: Period::from_secs(2),
+            max_attempts: 5,
+            retry_after: Period::from_secs(10),
+            deadline_poll: Period::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the expiry-reaper is set up with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use domain::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+
+/// The sections that the expiry-reaper reads.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Logs.
+    pub telemetry: TelemetrySettings,
+    /// Start and stop.
+    pub lifecycle: LifecycleSettings,
+    /// Where exports are kept.
+    pub database: store::Settings,
+    /// Where their bytes are.
+    pub object_store: blobs::Settings,
+    /// Its own section.
+    pub expiry_reaper: ExpiryReaperSettings,
+}
+
+impl ServiceSettings for Settings {
+    fn telemetry(&self) -> &TelemetrySettings {
+        &self.telemetry
+    }
+
+    fn lifecycle(&self) -> &LifecycleSettings {
+        &self.lifecycle
+    }
+
+    fn ops_listen(&self) -> SocketAddr {
+        self.expiry_reaper.ops_listen
+    }
+}
+
+/// Section `[expiry_reaper]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpiryReaperSettings {
+    /// Where probes and metrics are served.
+    pub ops_listen: SocketAddr,
+    /// Whether it only tells what it would do.
+    pub dry_run: bool,
+    /// How often it looks for what is due.
+    pub poll: Period,
+    /// How long objects stay after expiry or deletion, so that downloads under way can finish.
+    pub grace: Period,
+    /// How long an expired export is still listed after its objects went.
+    pub retention: Period,
+    /// How often object storage is compared with the database.
+    pub sweep_every: Period,
+    /// How old an object without a row must be to be deleted.
+    pub orphan_min_age: Period,
+    /// Most exports or objects dealt with in one transaction.
+    pub batch: u32,
+}
+
+impl Default for ExpiryReaperSettings {
+    fn default() -> Self {
+        Self {
+            ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9004)),
+            dry_run: false,
+            poll: Period::from_secs(10),
+            grace: Period::from_secs(15 * 60),
+            retention: Period::from_secs(30 * 24 * 3600),
+            sweep_every: Period::from_secs(6 * 3600),
+            orphan_min_age: Period::from_secs(24 * 3600),
+            batch: 200,
+        }
+    }
+}

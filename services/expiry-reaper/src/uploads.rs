@@ -1,0 +1,23 @@
+//! Uploads whose process died: past their lease they hand over what they have stored.
+
+use service::{
+    Context,
+    worker::{Outcome, Worker},
+};
+use store::StoreError;
+
+use crate::Reaper;
+
+/// Starts the loop.
+pub(crate) fn start(context: &Context, reaper: &Reaper) {
+    let ended = context.metrics().counter("reaper_uploads_total", "Unfinished uploads given up.", []);
+    let reaper = reaper.clone();
+    Worker::new("uploads", reaper.settings.poll.as_duration()).start(context, move || {
+        let (reaper, ended) = (reaper.clone(), ended.clone());
+        async move {
+            let uploads = reaper.store.expire_uploads(reaper.clock.now(), reaper.settings.batch).await?;
+            ended.add([], uploads as u64);
+            Ok::<_, StoreError>(if uploads == 0 { Outcome::Idle } else { Outcome::Done })
+        }
+    });
+}
