@@ -24,6 +24,7 @@ build    pkg-config               finds the C libraries below
 build    libpq-dev                PostgreSQL client library, used by the store
 build    libssl-dev               TLS of the Kafka client
 build    zlib1g-dev               compression of the Kafka client
+build    libisal-dev              compresses the exported data (ISA-L)
 build    ca-certificates          lets cargo verify where it downloads from
 run      postgresql               the database; started as a private cluster in the data directory
 services openjdk-17-jre-headless  runs Apache Kafka

@@ -140,7 +140,7 @@ impl KafkaKind {
         let mut command = self.java_command(home);
         command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"]);
         command.args(["-t", &cluster_id()?, "-c"]).arg(home.path(PROPERTIES));
-        run(Self::NAME, Program { command, run_as: Vec::new() })
+        run(Self::NAME, &Program { command, run_as: Vec::new() })
     }
 }
 

@@ -25,4 +25,5 @@ pub use kafka::{Kafka, KafkaOptions};
 pub use postgres::{Postgres, PostgresOptions};
 pub use s3::{S3, S3Connection, S3Options};
 pub use server::Server;
+pub use spawner::{spawn, tied_command};
 pub use test_servers::{TestServers, TestServersError};

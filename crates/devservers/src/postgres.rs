@@ -118,7 +118,7 @@ impl Kind for PostgresKind {
 
     fn command(&self, home: &Home) -> Result<Program, Error> {
         let mut command = Command::new(self.bin.join("postgres"));
-        command.arg("-D").arg(home.path(CLUSTER)).args(["-p", &self.port.to_string()]).current_dir("/");
+        command.arg("-D").arg(home.path(CLUSTER)).args(["-p", &self.port.to_string()]);
         for (name, value) in &self.settings {
             command.arg("-c").arg(format!("{name}={value}"));
         }
@@ -157,12 +157,12 @@ fn init_cluster(
         }
     }
     let mut command = Command::new(bin.join("initdb"));
-    command.arg("-D").arg(&scratch).arg("--pwfile").arg(&password_file).current_dir("/");
+    command.arg("-D").arg(&scratch).arg("--pwfile").arg(&password_file);
     command.args(["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]);
     if !sync {
         command.arg("--no-sync");
     }
-    let outcome = run(PostgresKind::NAME, Program { command, run_as: run_as.to_vec() });
+    let outcome = run(PostgresKind::NAME, &Program { command, run_as: run_as.to_vec() });
     fs::remove_file(&password_file).map_err(Error::file("remove", &password_file))?;
     outcome?;
     fs::rename(&scratch, cluster).map_err(Error::file("rename", &scratch))

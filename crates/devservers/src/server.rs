@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::home::Home;
-use crate::{Error, process, spawner, tools};
+use crate::{Error, process, spawner};
 
 /// How long a server may take until it is ready: a loaded machine starts a JVM slowly.
 const READY_LIMIT: Duration = Duration::from_secs(90);
@@ -185,12 +185,12 @@ impl<K: Kind> Inner<K> {
     }
 
     fn spawn(&self) -> Result<Child, Error> {
-        let Program { command, run_as } = self.kind.command(&self.home)?;
+        let program = self.kind.command(&self.home)?;
         let path = self.home.log();
         let log =
             OpenOptions::new().create(true).append(true).open(&path).map_err(Error::file("open", &path))?;
         let errors = log.try_clone().map_err(Error::file("open", &path))?;
-        let mut command = with_user_and_death_signal(command, &run_as, K::DROP);
+        let mut command = tied(&program, K::DROP);
         // A process group of its own: Ctrl-C in a terminal must not end the server before its users.
         command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         let program = command.get_program().to_string_lossy().into_owned();
@@ -249,27 +249,21 @@ impl<K: Kind> Drop for Server<K> {
     }
 }
 
-/// Wraps a command so that it runs as another user (`setpriv` options, may be none) and gets a signal
-/// when this process ends in any way.
-fn with_user_and_death_signal(command: Command, run_as: &[String], death: Signal) -> Command {
-    // Part of every Debian; elsewhere the pid file finds what was left behind.
-    let Some(setpriv) = tools::on_path("setpriv") else { return command };
-    let mut wrapped = Command::new(setpriv);
-    wrapped.args(run_as).args(["--pdeathsig", death.as_str().trim_start_matches("SIG"), "--"]);
-    wrapped.arg(command.get_program()).args(command.get_args());
-    wrapped.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(dir) = command.get_current_dir() {
-        wrapped.current_dir(dir);
-    }
-    wrapped
+/// Wraps a command so that it runs as another user and gets a signal when this process ends.
+fn tied(program: &Program, signal: Signal) -> Command {
+    let inner = &program.command;
+    let mut command = spawner::wrapped(inner.get_program(), &program.run_as, signal);
+    command.args(inner.get_args()).current_dir("/");
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 /// Runs a preparing command to its end, as another user when `run_as` says so.
 ///
 /// # Errors
 /// [`Error::Prepare`] with what the command said when it fails.
-pub(crate) fn run(server: &'static str, program: Program) -> Result<(), Error> {
-    let mut command = with_user_and_death_signal(program.command, &program.run_as, Signal::SIGKILL);
+pub(crate) fn run(server: &'static str, program: &Program) -> Result<(), Error> {
+    let mut command = tied(program, Signal::SIGKILL);
     let name = command.get_program().to_string_lossy().into_owned();
     let output =
         command.stdin(Stdio::null()).output().map_err(|source| Error::Spawn { program: name, source })?;
