@@ -1,0 +1,1 @@
+//! The store goes away, stalls or breaks off in the middle.
