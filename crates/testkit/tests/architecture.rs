@@ -1,0 +1,138 @@
+//! The dependency rule, held against what `cargo` knows: dependencies point inward, adapters and services
+//! do not know each other, and a vendor's crate stays in one crate of ours.
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+const CORE: [&str; 2] = ["archive", "domain"];
+const ADAPTERS: [&str; 5] = ["access", "blobs", "bus", "service", "store"];
+
+/// Free to all: they are how Rust says a thing, not how a vendor does it.
+const FACADES: [&str; 17] = [
+    "anyhow",
+    "bytes",
+    "chrono",
+    "futures-util",
+    "schemars",
+    "serde",
+    "serde_json",
+    "sha2",
+    "tempfile",
+    "thiserror",
+    "tokio",
+    "tokio-util",
+    "toml",
+    "tracing",
+    "utoipa",
+    "uuid",
+    "clap",
+];
+
+/// Vendors' crates and where they live. One that is not here may live anywhere, but in one place.
+const HOMES: [(&str, &[&str]); 20] = [
+    ("actix-cors", &["service"]),
+    ("actix-web", &["internal-api", "public-api", "service"]),
+    ("base64", &["access"]),
+    ("cloudevents-sdk", &["bus"]),
+    ("config", &["service"]),
+    ("crc32fast", &["archive"]),
+    ("diesel", &["store"]),
+    ("diesel_migrations", &["store"]),
+    ("flate2", &["archive"]),
+    ("governor", &["service"]),
+    ("humantime", &["domain"]),
+    ("jsonschema", &["bus"]),
+    ("libdeflater", &["archive"]),
+    ("object_store", &["blobs"]),
+    ("percent-encoding", &["access"]),
+    ("prometheus", &["service"]),
+    ("r2d2", &["store"]),
+    ("rdkafka", &["bus"]),
+    ("subtle", &["access"]),
+    ("tracing-subscriber", &["service"]),
+];
+
+fn workspace() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let mut command = MetadataCommand::new();
+    command.manifest_path(manifest).no_deps().other_options(["--offline".to_owned()]);
+    command.exec().expect("cargo tells what the workspace holds")
+}
+
+/// The first folder below the workspace's root: `crates`, `services`, `examples`, `tools`.
+fn area<'a>(workspace: &Metadata, package: &'a Package) -> &'a str {
+    let path = package.manifest_path.strip_prefix(&workspace.workspace_root);
+    path.expect("a member lies in the workspace").iter().next().expect("and has a folder")
+}
+
+/// What `package` is built from; tests may use more.
+fn dependencies(package: &Package) -> BTreeSet<&str> {
+    let built_in =
+        package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+    built_in.map(|dependency| dependency.name.as_str()).collect()
+}
+
+/// Our crates that `package` may be built from.
+fn allowed(area: &str, package: &str, services: &BTreeSet<&str>) -> BTreeSet<String> {
+    let names: Vec<&str> = match (area, package) {
+        ("crates", "testkit") | ("tools", "launcher") => vec!["devservers"],
+        ("crates", name) if ADAPTERS.contains(&name) => CORE.to_vec(),
+        ("services", "standalone") => {
+            services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["devservers"]).collect()
+        }
+        ("services", _) => [ADAPTERS.as_slice(), &CORE].concat(),
+        _ => vec![],
+    };
+    names.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn dependencies_point_inward() {
+    let workspace = workspace();
+    let packages = workspace.workspace_packages();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let services: BTreeSet<&str> = packages
+        .iter()
+        .filter(|package| area(&workspace, package) == "services" && package.name != "standalone")
+        .map(|package| package.name.as_str())
+        .collect();
+    assert!(services.contains("public-api") && ours.is_superset(&CORE.into()), "{ours:?}");
+    for package in packages {
+        let allowed = allowed(area(&workspace, package), &package.name, &services);
+        for used in dependencies(package).intersection(&ours) {
+            assert!(allowed.contains(*used), "{} must not depend on {used}", package.name);
+        }
+    }
+}
+
+#[test]
+fn a_vendors_crate_stays_in_one_crate_of_ours() {
+    let workspace = workspace();
+    let packages = workspace.workspace_packages();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for package in &packages {
+        // Examples and tools are other people's programs and have vendors of their own.
+        if !["crates", "services"].contains(&area(&workspace, package)) || package.name == "testkit" {
+            continue;
+        }
+        for vendor in dependencies(package) {
+            if !FACADES.contains(&vendor) && !ours.contains(vendor) {
+                users.entry(vendor).or_default().insert(&package.name);
+            }
+        }
+    }
+    for (vendor, users) in users {
+        match HOMES.iter().find(|(name, _)| *name == vendor) {
+            Some((_, homes)) => {
+                assert!(
+                    users.iter().all(|user| homes.contains(user)),
+                    "{vendor} lives in {homes:?}, not {users:?}"
+                );
+            }
+            None => assert_eq!(users.len(), 1, "{vendor} is used by {users:?}: keep it in one"),
+        }
+    }
+}
