@@ -14,7 +14,7 @@ use service::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-const POLL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_mins(1);
 
 type Script = VecDeque<Result<Outcome, BoxError>>;
 

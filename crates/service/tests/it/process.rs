@@ -34,6 +34,10 @@ async fn output(mut command: Command) -> Output {
     timeout(SOON, command.output()).await.unwrap().unwrap()
 }
 
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().into()
+}
+
 struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -46,8 +50,8 @@ impl Process {
         let mut child = hello().spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut process = Self { child, lines, api: String::new(), ops: String::new() };
-        process.ops = process.log("hello starts").await["ops"].as_str().unwrap().to_owned();
-        process.api = process.log("listening").await["address"].as_str().unwrap().to_owned();
+        process.ops = text(&process.log("hello starts").await["ops"]);
+        process.api = text(&process.log("listening").await["address"]);
         process.log("hello runs").await;
         process
     }

@@ -98,7 +98,7 @@ async fn services_of_one_process_stop_together() {
     let other = server.ctx.for_service("other");
     let any_port = ([127, 0, 0, 1], 0).into();
     service::http::serve(&other, any_port, &HttpSettings::default(), routes(Arc::default())).unwrap();
-    until(|| server.ctx.tasks().running().len() == 2, || String::new()).await;
+    until(|| server.ctx.tasks().running().len() == 2, String::new).await;
     assert_eq!(server.ctx.tasks().running(), ["test/http", "other/http"]);
     assert!(other.stop(PATIENCE, pending()).await);
     assert!(server.ctx.soft_stop().is_cancelled());
