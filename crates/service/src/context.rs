@@ -51,7 +51,7 @@ impl Context {
     }
 
     /// A context for the service `name` of the same process: it lives and stops with the others, and
-    /// its figures carry its own name.
+    /// its figures carry its own name. Once per service: a second one would count for nobody.
     #[must_use]
     pub fn for_service(&self, name: &'static str) -> Self {
         Self {
@@ -108,8 +108,15 @@ impl Context {
         self.tasks.spawn(format!("{}/{}", self.name, name.into()), task);
     }
 
+    /// Runs `ending` when the process stops and its tasks have ended or have been given up, for what must
+    /// outlive them: closing a producer, stopping a server that they use. It has two seconds.
+    pub fn at_end(&self, ending: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.at_end(ending);
+    }
+
     /// Stops the tasks: softly, and hard once `patience` is over or `hurry` ends. Returns whether all
-    /// have ended, which those that ignore the hard stop have not.
+    /// have ended, which those that ignore the hard stop have not; that is known at most two seconds
+    /// after the hard stop, and what runs [at the end](Self::at_end) takes at most two more.
     pub async fn stop(&self, patience: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.health.enter(Phase::Stopping);
         self.soft_stop.cancel();
@@ -117,12 +124,13 @@ impl Context {
             drained = timeout(patience, self.tasks.drained()) => drained.is_ok(),
             () = hurry => false,
         };
-        if drained {
-            return true;
+        if !drained {
+            tracing::warn!(tasks = ?self.tasks.running(), "stopping hard what has not finished");
+            self.hard_stop.cancel();
         }
-        tracing::warn!(tasks = ?self.tasks.running(), "stopping hard what has not finished");
-        self.hard_stop.cancel();
-        timeout(HARD_STOP_GRACE, self.tasks.drained()).await.is_ok()
+        let tasks_ended = timeout(HARD_STOP_GRACE, self.tasks.drained()).await.is_ok();
+        let rest_ended = timeout(HARD_STOP_GRACE, self.tasks.ending()).await.is_ok();
+        tasks_ended && rest_ended
     }
 
     pub(crate) fn http_metrics(&self) -> &HttpMetrics {

@@ -37,7 +37,7 @@ pub struct LifecycleSettings {
     /// Threads for background work; without it, one per core.
     pub worker_threads: Option<usize>,
     /// Within this time after SIGTERM or SIGINT the process has ended: it takes no new work, finishes
-    /// what runs, and two seconds before the end drops what has not finished. A second signal shortens it.
+    /// what runs, and four seconds before the end drops what has not finished. A second signal shortens it.
     pub stop_timeout: Period,
 }
 
@@ -123,7 +123,7 @@ where
     let mut signals = Signals::catch()?;
     let context = Context::new(name, Arc::new(SystemClock));
     let ops = OpsServer::start(&context, settings.ops_listen())?;
-    let patience = settings.lifecycle().stop_timeout.as_duration().saturating_sub(HARD_STOP_GRACE);
+    let patience = settings.lifecycle().stop_timeout.as_duration().saturating_sub(HARD_STOP_GRACE * 2);
     tracing::info!(version = VERSION, ops = %ops.address(), "{name} starts");
     let started = async {
         wire(context.clone(), settings).await?;

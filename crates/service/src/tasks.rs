@@ -3,11 +3,15 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    fmt, mem,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,16 +19,16 @@ use crate::BoxError;
 
 /// The running tasks. A task that fails or panics is the end of the process: something that should go
 /// on does not, and starting anew is what a supervisor does best.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tasks(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     runtime: Handle,
     tracker: TaskTracker,
     running: Mutex<Running>,
     failure: OnceLock<TaskFailure>,
     failed: CancellationToken,
+    endings: Mutex<Vec<BoxFuture<'static, ()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +69,7 @@ impl Tasks {
             running: Mutex::default(),
             failure: OnceLock::new(),
             failed: CancellationToken::new(),
+            endings: Mutex::default(),
         }))
     }
 
@@ -109,6 +114,16 @@ impl Tasks {
         self.0.tracker.wait().await;
     }
 
+    pub(crate) fn at_end(&self, ending: impl Future<Output = ()> + Send + 'static) {
+        self.0.endings.lock().unwrap_or_else(PoisonError::into_inner).push(ending.boxed());
+    }
+
+    /// Runs what waits for the end, all of it at once; a second call has nothing to run.
+    pub(crate) async fn ending(&self) {
+        let endings = mem::take(&mut *self.0.endings.lock().unwrap_or_else(PoisonError::into_inner));
+        join_all(endings).await;
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
@@ -131,6 +146,12 @@ impl Tasks {
         // Only the first is the cause.
         let _ = self.0.failure.set(failure);
         self.0.failed.cancel();
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("running", &self.running()).finish_non_exhaustive()
     }
 }
 

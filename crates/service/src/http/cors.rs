@@ -15,7 +15,7 @@ pub struct CorsSettings {
     /// Origins whose pages may call, such as `https://console.example.com`, or `*` for any. Empty: none,
     /// and preflight requests are not answered.
     pub allowed_origins: Vec<String>,
-    /// Whether such calls may carry cookies and client certificates.
+    /// Whether such calls may carry cookies and client certificates; never from any origin (`*`).
     pub allow_credentials: bool,
     /// How long browsers may remember the answer to a preflight request.
     pub max_age: Period,
@@ -45,8 +45,12 @@ impl CorsSettings {
         let max_age = usize::try_from(self.max_age.as_duration().as_secs()).unwrap_or(usize::MAX);
         let mut cors =
             Cors::default().allow_any_method().allow_any_header().expose_headers(exposed).max_age(max_age);
+        let any = self.allowed_origins.iter().any(|origin| origin == "*");
+        if any {
+            return cors.allow_any_origin().send_wildcard();
+        }
         for origin in &self.allowed_origins {
-            cors = if origin == "*" { cors.allow_any_origin() } else { cors.allowed_origin(origin) };
+            cors = cors.allowed_origin(origin);
         }
         if self.allow_credentials { cors.supports_credentials() } else { cors }
     }

@@ -31,6 +31,9 @@ use super::{
 };
 use crate::tasks::Panicked;
 
+/// The route of what no route was found for.
+const UNMATCHED: &str = "unmatched";
+
 /// What observing needs to know of the server.
 #[derive(Debug, Clone)]
 pub(super) struct Observer {
@@ -48,7 +51,8 @@ pub(super) struct Exchange {
     method: &'static str,
     path: String,
     route: String,
-    status: StatusCode,
+    /// `None` until there is an answer: a client may leave before.
+    status: Option<StatusCode>,
     started: Instant,
     answered_after: Duration,
     bytes_in: Rc<Cell<u64>>,
@@ -121,8 +125,8 @@ impl Exchange {
             span,
             method,
             path: req.path().to_owned(),
-            route: String::new(),
-            status: StatusCode::OK,
+            route: UNMATCHED.to_owned(),
+            status: None,
             started: Instant::now(),
             answered_after: Duration::ZERO,
             bytes_in: count_bytes_in(req),
@@ -132,12 +136,14 @@ impl Exchange {
     }
 
     fn answered(&mut self, route: Option<String>, response: &HttpResponse) {
-        self.route = route.unwrap_or_else(|| "unmatched".to_owned());
-        self.status = response.status();
+        if let Some(route) = route {
+            self.route = route;
+        }
+        self.status = Some(response.status());
         self.answered_after = self.started.elapsed();
         self.complete =
             matches!(response.body().size(), BodySize::None | BodySize::Sized(0)) || self.method == "HEAD";
-        self.metrics.answered(&self.route, self.method, self.status, self.answered_after);
+        self.metrics.answered(&self.route, self.method, response.status(), self.answered_after);
     }
 }
 
@@ -145,21 +151,22 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.metrics.ended(&self.route, self.bytes_in.get(), self.bytes_out, self.complete);
         let _entered = self.span.enter();
+        let status = self.status.map(|status| status.as_u16());
         tracing::info!(
             target: "access",
             {
-            http.route = self.route,
-            http.status = self.status.as_u16(),
-            bytes_in = self.bytes_in.get(),
-            bytes_out = self.bytes_out,
-            answered_ms = millis(self.answered_after),
-            duration_ms = millis(self.started.elapsed()),
-            complete = self.complete,
+                http.route = self.route,
+                http.status = status,
+                bytes_in = self.bytes_in.get(),
+                bytes_out = self.bytes_out,
+                answered_ms = millis(self.answered_after),
+                duration_ms = millis(self.started.elapsed()),
+                complete = self.complete,
             },
             "{} {} {}",
             self.method,
             self.path,
-            self.status.as_u16(),
+            status.map_or_else(|| "abandoned".to_owned(), |status| status.to_string()),
         );
     }
 }

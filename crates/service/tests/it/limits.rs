@@ -83,6 +83,17 @@ async fn pages_of_other_origins_may_call_only_where_configured() {
     assert_eq!(response.headers()["access-control-allow-origin"], "https://console.example.com");
     let response = preflight(&on, "https://elsewhere.example.com").await;
     assert!(response.headers().get("access-control-allow-origin").is_none());
+
+    let cors = CorsSettings {
+        allowed_origins: vec!["*".into()],
+        allow_credentials: true,
+        ..CorsSettings::default()
+    };
+    let any = TestServer::start_with(HttpSettings { cors, ..HttpSettings::default() }, limited(1));
+    let response = preflight(&any, "https://elsewhere.example.com").await;
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    assert!(response.headers().get("access-control-allow-credentials").is_none());
+
     let response = on.request(Method::GET, "/ping").header("origin", "https://console.example.com");
     let response = response.send().await.unwrap();
     let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap().to_owned();

@@ -85,6 +85,16 @@ async fn a_second_signal_hurries_the_stop() {
 }
 
 #[tokio::test]
+async fn what_must_outlive_the_tasks_is_ended_after_them() {
+    let server = TestServer::start_with(HttpSettings::default(), routes(Arc::default()));
+    let tasks = server.ctx.tasks().clone();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    server.ctx.at_end(async move { tell.send(tasks.running()).unwrap() });
+    assert!(server.ctx.stop(PATIENCE, pending()).await);
+    assert!(told.await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn an_address_that_is_taken_is_an_error_at_once() {
     let server = TestServer::start_with(HttpSettings::default(), routes(Arc::default()));
     let again =
