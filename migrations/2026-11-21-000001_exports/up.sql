@@ -36,8 +36,8 @@ CREATE TABLE exports (
 );
 CREATE INDEX exports_by_owner ON exports (owner_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX exports_by_expiry ON exports (expires_at) WHERE released_at IS NULL;
-CREATE INDEX exports_by_deletion ON exports (deleted_at) WHERE deleted_at IS NOT NULL AND released_at IS NULL;
-CREATE INDEX exports_by_release ON exports (released_at) WHERE released_at IS NOT NULL;
+CREATE INDEX exports_by_deletion ON exports (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX exports_by_release ON exports (released_at) WHERE released_at IS NOT NULL AND deleted_at IS NULL;
 COMMENT ON TABLE exports IS 'What customers asked for.';
 COMMENT ON COLUMN exports.owner_id IS
     'owners.id. No foreign key: its check would lock the one row of a busy owner in every create.';
@@ -131,7 +131,7 @@ CREATE TABLE outbox (
     headers          json        NOT NULL,
     payload          bytea       NOT NULL,
     created_at       timestamptz NOT NULL,
-    due_at           timestamptz NOT NULL,
+    due_at           timestamptz NOT NULL DEFAULT 'epoch',
     lease_token      uuid,
     attempts         integer     NOT NULL DEFAULT 0,
     last_error       text,
@@ -141,7 +141,9 @@ CREATE INDEX outbox_by_export ON outbox (export_id, id);
 CREATE INDEX outbox_parked ON outbox (parked_at) WHERE parked_at IS NOT NULL;
 COMMENT ON TABLE outbox IS
     'Records to send to Kafka, written in the transaction of the change they tell of, deleted when the broker has them.';
-COMMENT ON COLUMN outbox.due_at IS 'Not before this; moved into the future by a lease or a failed attempt.';
+COMMENT ON COLUMN outbox.due_at IS
+    'Not before this; moved into the future by a lease or a failed attempt. A new record is due at once, even for a '
+    'dispatcher whose clock is behind that of the writer.';
 COMMENT ON COLUMN outbox.parked_at IS 'When it was set aside after too many failures; a person looks at it.';
 COMMENT ON COLUMN outbox.headers IS 'Array of [name, value].';
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, PgConnection,
-    QueryDsl as _, RunQueryDsl as _, SelectableHelper as _,
+    QueryDsl as _, RunQueryDsl as _, SelectableHelper as _, dsl::exists,
 };
 use domain::{
     Answer, ExportFormat, ExportStatus, Resource, ResourceState, Settlement, SourceError, StoredData,
@@ -88,7 +88,8 @@ impl Store {
     }
 
     /// Settles a source with the data that `attempt` has stored. Whatever the outcome, the attempt is over
-    /// and an object that no source points at is handed to `object_deletions`.
+    /// and an object that no source points at is handed to `object_deletions`. Repeating a call whose reply
+    /// was lost changes nothing.
     ///
     /// # Errors
     /// [`StoreError`]; then the attempt goes on until its lease runs out.
@@ -103,16 +104,20 @@ impl Store {
         self.tx("answer with data", move |connection| {
             // The export's row first: everybody takes these locks in this order.
             let locked = lock_live_export(connection, export_id, now)?;
-            if !uploads::end(connection, attempt)? {
-                return Ok(AnswerOutcome::LeaseLost);
-            }
+            let held = uploads::end(connection, attempt)?;
             let outcome = match locked {
                 None => AnswerOutcome::NoExport,
+                Some(_) if !held => AnswerOutcome::LeaseLost,
                 Some(locked) => settle(connection, &locked, resource_id, Answer::Data(data.clone()), now)?,
             };
-            if !matches!(outcome, AnswerOutcome::Settled(_)) {
-                uploads::delete_object(connection, &data.object_key, None, now)?;
+            if matches!(outcome, AnswerOutcome::Settled(_)) {
+                return Ok(outcome);
             }
+            if !held && points_at(connection, (*export_id.as_uuid(), *resource_id.as_uuid()), &data)? {
+                return Ok(AnswerOutcome::Repeated);
+            }
+            // Also after a lost lease: the object may have been stored after it was deleted.
+            uploads::delete_object(connection, &data.object_key, now)?;
             Ok(outcome)
         })
         .await
@@ -129,6 +134,8 @@ impl Store {
         error: SourceError,
         now: DateTime<Utc>,
     ) -> Result<AnswerOutcome, StoreError> {
+        // Postgres' texts cannot hold NUL. Replaced before comparing, so that a repeat is known as one.
+        let error = SourceError { message: error.message.replace('\0', " "), ..error };
         self.tx("answer with error", move |connection| match lock_live_export(connection, export_id, now)? {
             None => Ok(AnswerOutcome::NoExport),
             Some(locked) => settle(connection, &locked, resource_id, Answer::Error(error.clone()), now),
@@ -137,12 +144,24 @@ impl Store {
     }
 }
 
+/// Locks an export that takes answers. One that was released takes none, even when the clock of the
+/// service that released it is ahead of ours: its objects have been handed over, and a new one would not be.
 fn lock_live_export(
     connection: &mut PgConnection,
     id: ExportId,
     now: DateTime<Utc>,
 ) -> Result<Option<LockedExport>, StoreError> {
-    Ok(lock_export(connection, id)?.filter(|locked| !locked.export.is_expired(now)))
+    Ok(lock_export(connection, id)?.filter(|locked| !locked.released && !locked.export.is_expired(now)))
+}
+
+/// Whether a source has the object of `data`: then an answer with it was given before.
+fn points_at(
+    connection: &mut PgConnection,
+    key: (uuid::Uuid, uuid::Uuid),
+    data: &StoredData,
+) -> Result<bool, StoreError> {
+    let same = resources::table.find(key).filter(resources::object_key.eq(&data.object_key));
+    Ok(diesel::select(exists(same)).get_result(connection)?)
 }
 
 fn settle(
@@ -169,7 +188,7 @@ fn settle(
     }
 }
 
-/// Writes the state of a source that was pending until now.
+/// Writes the state of a source whose export this transaction has locked.
 pub(crate) fn write_state(
     connection: &mut PgConnection,
     key: (uuid::Uuid, uuid::Uuid),
@@ -187,7 +206,7 @@ pub(crate) fn write_state(
             resources::status.eq(state.as_str()),
             resources::settled_at.eq(now),
             resources::error_code.eq(error.map(|error| error.code)),
-            resources::error_message.eq(error.map(|error| error.message.replace('\0', " "))),
+            resources::error_message.eq(error.map(|error| &error.message)),
             resources::object_key.eq(data.map(|data| &data.object_key)),
             resources::size_bytes.eq(data.map(|data| bytes(data.size_bytes))),
             resources::stored_bytes.eq(data.map(|data| bytes(data.stored_bytes))),

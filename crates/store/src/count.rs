@@ -7,26 +7,31 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, sql_types:
 
 use crate::{error::StoreError, pool::Store, schema::export_count_deltas};
 
+/// The key of the advisory lock of whoever folds: "fold" in ASCII.
+const FOLD_LOCK: i64 = 0x666f_6c64;
+
 impl Store {
-    /// Folds the deltas of up to `owners` owners and returns how many it folded. Several at once share the
-    /// work; every count stays exact throughout.
+    /// Folds the deltas of up to `owners` owners and returns how many it folded. While somebody else folds
+    /// it does nothing. Every count stays exact throughout.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn fold_export_counts(&self, owners: usize) -> Result<usize, StoreError> {
         let limit = i64::try_from(owners).unwrap_or(i64::MAX);
         self.statement("fold export counts", move |connection| {
-            // A delta that another session folds at this moment is skipped, not waited for.
+            // One at a time: two would update the same owners, in different orders.
             let folded = diesel::sql_query(
-                "WITH due AS (SELECT DISTINCT owner_id FROM (SELECT owner_id FROM export_count_deltas LIMIT 10000) d LIMIT $1), \
+                "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($2) AS mine), \
+                 due AS (SELECT DISTINCT owner_id FROM (SELECT owner_id FROM export_count_deltas LIMIT 10000) d LIMIT $1), \
                  taken AS (SELECT d.ctid, d.owner_id, d.delta FROM export_count_deltas d JOIN due USING (owner_id) \
-                           LIMIT 50000 FOR UPDATE OF d SKIP LOCKED), \
+                           WHERE (SELECT mine FROM turn) LIMIT 50000 FOR UPDATE OF d), \
                  gone AS (DELETE FROM export_count_deltas d USING taken WHERE d.ctid = taken.ctid RETURNING d.owner_id, d.delta) \
                  UPDATE owners SET export_count = export_count + sums.delta \
-                 FROM (SELECT owner_id, sum(delta)::bigint AS delta FROM gone GROUP BY owner_id ORDER BY owner_id) sums \
+                 FROM (SELECT owner_id, sum(delta)::bigint AS delta FROM gone GROUP BY owner_id) sums \
                  WHERE owners.id = sums.owner_id",
             )
             .bind::<BigInt, _>(limit)
+            .bind::<BigInt, _>(FOLD_LOCK)
             .execute(connection)?;
             Ok(folded)
         })

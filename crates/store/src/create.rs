@@ -120,9 +120,9 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_bind_param::<Array<SqlUuid>, _>(&self.event_ids)?;
     out.push_sql(
         ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, event_id, place)), \
-         queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at, due_at) \
-         SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at, \
-         export.created_at FROM export, unnest(",
+         queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at) \
+         SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at \
+         FROM export, unnest(",
     );
     out.push_bind_param::<Array<Text>, _>(&self.topics)?;
     out.push_sql(", ");

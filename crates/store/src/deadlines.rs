@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     answers::write_state,
     error::StoreError,
-    freeze::{follow_answers, lock_export},
+    freeze::{follow_answers, try_lock_export},
     pool::Store,
 };
 
@@ -19,20 +19,24 @@ struct Overdue {
 }
 
 /// Sources past their deadline. One whose upload is under way is being answered, and not overdue.
-const OVERDUE: &str = "status = 'pending' AND deadline_at <= $1 AND NOT EXISTS (SELECT FROM upload_attempts a \
+const OVERDUE: &str = "r.status = 'pending' AND r.deadline_at <= $1 AND NOT EXISTS (SELECT FROM upload_attempts a \
                        WHERE a.export_id = r.export_id AND a.resource_id = r.id AND a.lease_expires_at > $1)";
 
 impl Store {
-    /// Fails the sources whose deadline has passed at `now`, of up to `limit` exports, one transaction for
-    /// each export. Returns how many exports it dealt with; several callers at once share the work.
+    /// Fails up to `limit` sources whose deadline has passed at `now`, the longest overdue first, and the
+    /// others of their exports, one transaction for each export. Returns how many exports it changed. Several
+    /// callers at once share the work: an export that somebody has locked is left to the next call.
     ///
     /// # Errors
     /// [`StoreError`]; what was settled before stays settled.
     pub async fn fail_overdue(&self, now: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
         let due = self
             .statement("find overdue", move |connection| {
-                let sql =
-                    format!("SELECT DISTINCT r.export_id AS id FROM resources r WHERE {OVERDUE} LIMIT $2");
+                let sql = format!(
+                    "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
+                     JOIN exports e ON e.id = r.export_id AND e.deleted_at IS NULL \
+                     WHERE {OVERDUE} ORDER BY r.deadline_at LIMIT $2) due"
+                );
                 let due: Vec<Overdue> = diesel::sql_query(sql)
                     .bind::<sql_types::Timestamptz, _>(now)
                     .bind::<sql_types::BigInt, _>(i64::from(limit))
@@ -40,11 +44,14 @@ impl Store {
                 Ok(due)
             })
             .await?;
-        for export in &due {
+        let mut changed = 0;
+        for export in due {
             let id = ExportId::from(export.id);
-            self.tx("fail overdue", move |connection| fail_sources_of(connection, id, now)).await?;
+            let failed =
+                self.tx("fail overdue", move |connection| fail_sources_of(connection, id, now)).await?;
+            changed += usize::from(failed);
         }
-        Ok(due.len())
+        Ok(changed)
     }
 }
 
@@ -52,20 +59,20 @@ fn fail_sources_of(
     connection: &mut PgConnection,
     id: ExportId,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let Some(locked) = lock_export(connection, id)? else { return Ok(()) };
+) -> Result<bool, StoreError> {
+    let Some(locked) = try_lock_export(connection, id)? else { return Ok(false) };
     let overdue: Vec<Overdue> =
         diesel::sql_query(format!("SELECT r.id FROM resources r WHERE r.export_id = $2 AND {OVERDUE}"))
             .bind::<sql_types::Timestamptz, _>(now)
             .bind::<sql_types::Uuid, _>(id.as_uuid())
             .load(connection)?;
     if overdue.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let failed = ResourceState::Failed(SourceError::deadline_passed());
     for source in &overdue {
         write_state(connection, (*id.as_uuid(), source.id), &failed, now)?;
     }
     follow_answers(connection, &locked, now)?;
-    Ok(())
+    Ok(true)
 }

@@ -7,8 +7,9 @@ use domain::{Owner, ids::ExportId};
 use crate::{
     count,
     error::StoreError,
+    outbox,
     pool::Store,
-    schema::{exports, outbox, owners},
+    schema::{exports, owners},
 };
 
 impl Store {
@@ -43,7 +44,7 @@ impl Store {
                 return Ok(false);
             }
             count::add(connection, owner_id, -1)?;
-            diesel::delete(outbox::table.filter(outbox::export_id.eq(id.as_uuid()))).execute(connection)?;
+            outbox::cancel(connection, &[id.into()])?;
             Ok(true)
         })
         .await

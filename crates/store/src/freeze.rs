@@ -25,6 +25,20 @@ pub(crate) struct LockedExport {
     pub(crate) released: bool,
 }
 
+/// A row of `exports` with its owner and the time of its release.
+type LockedRow = (ExportRow, i64, Option<DateTime<Utc>>);
+
+/// The query for an export that was not deleted, whose type is too long to name.
+macro_rules! live_export {
+    ($id:expr) => {
+        exports::table.filter(exports::id.eq($id.as_uuid())).filter(exports::deleted_at.is_null()).select((
+            ExportRow::as_select(),
+            exports::owner_id,
+            exports::released_at,
+        ))
+    };
+}
+
 /// Locks the export `id`; None where there is none or it was deleted.
 ///
 /// Every change to the sources of an export starts here. Without the lock, two concurrent last answers
@@ -33,20 +47,28 @@ pub(crate) fn lock_export(
     connection: &mut PgConnection,
     id: ExportId,
 ) -> Result<Option<LockedExport>, StoreError> {
-    let row = exports::table
-        .filter(exports::id.eq(id.as_uuid()))
-        .filter(exports::deleted_at.is_null())
-        .select((ExportRow::as_select(), exports::owner_id, exports::released_at))
-        .for_update()
-        .get_result::<(ExportRow, i64, Option<DateTime<Utc>>)>(connection)
-        .optional()?;
-    let Some((row, owner_id, released_at)) = row else { return Ok(None) };
+    let row = live_export!(id).for_update().get_result::<LockedRow>(connection).optional()?;
+    row.map(|row| locked(connection, row)).transpose()
+}
+
+/// Locks the export `id` unless somebody else has: for background work, which comes back later. None as
+/// with [`lock_export`], and when it is locked.
+pub(crate) fn try_lock_export(
+    connection: &mut PgConnection,
+    id: ExportId,
+) -> Result<Option<LockedExport>, StoreError> {
+    let row = live_export!(id).for_update().skip_locked().get_result::<LockedRow>(connection).optional()?;
+    row.map(|row| locked(connection, row)).transpose()
+}
+
+fn locked(connection: &mut PgConnection, row: LockedRow) -> Result<LockedExport, StoreError> {
+    let (row, owner_id, released_at) = row;
     let owner = owners::table
         .find(owner_id)
         .select(OwnerRow::as_select())
         .get_result::<OwnerRow>(connection)
         .map(Owner::from)?;
-    Ok(Some(LockedExport { export: row.try_into()?, owner, released: released_at.is_some() }))
+    Ok(LockedExport { export: row.try_into()?, owner, released: released_at.is_some() })
 }
 
 /// All sources of an export, in the order of the request.
@@ -149,16 +171,26 @@ pub(crate) fn parse_manifest(id: ExportId, document: &str) -> Result<Manifest, S
     })
 }
 
-/// Freezes the revisions that the expiry of single sources has made due by `now`, and returns the latest
-/// manifest. Each is frozen as of the expiry that made it due, so that it does not matter who does it when.
+/// Freezes the revision that the expiry of single sources has made due by `now`, and returns the latest
+/// manifest. Each expiry counts as a revision of its own and the last one is frozen as of its moment, so
+/// that it does not matter who does it when, or how often.
 pub(crate) fn refreeze(
     connection: &mut PgConnection,
     locked: &LockedExport,
     now: DateTime<Utc>,
 ) -> Result<Option<Manifest>, StoreError> {
-    let Some(mut manifest) = load_manifest(connection, locked.export.id)? else { return Ok(None) };
-    while let Some(until) = manifest.valid_until.filter(|until| *until <= now) {
-        manifest = freeze(connection, locked, manifest.revision + 1, until)?;
-    }
-    Ok(Some(manifest))
+    let Some(manifest) = load_manifest(connection, locked.export.id)? else { return Ok(None) };
+    let expiries: Vec<DateTime<Utc>> = resources::table
+        .filter(resources::export_id.eq(locked.export.id.as_uuid()))
+        .filter(resources::status.eq("complete"))
+        .filter(resources::expires_at.gt(manifest.as_of))
+        .filter(resources::expires_at.le(now))
+        .filter(resources::expires_at.lt(locked.export.expires_at))
+        .select(resources::expires_at)
+        .distinct()
+        .order(resources::expires_at)
+        .load(connection)?;
+    let Some(last) = expiries.last() else { return Ok(Some(manifest)) };
+    let revision = manifest.revision.saturating_add(u32::try_from(expiries.len()).unwrap_or(u32::MAX));
+    freeze(connection, locked, revision, *last).map(Some)
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _, QueryableByName,
-    RunQueryDsl as _, sql_types,
+    RunQueryDsl as _,
+    sql_types::{self, Timestamptz},
 };
 use domain::{
     ExportStatus, ResourceState, SourceError,
@@ -85,8 +86,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn delete_orphans(&self, keys: Vec<String>, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.tx("delete orphans", move |connection| {
-            keys.iter().try_for_each(|key| uploads::delete_object(connection, key, None, now))
+        self.statement("delete orphans", move |connection| {
+            diesel::sql_query(
+                "INSERT INTO object_deletions (object_key, due_at) \
+                 SELECT DISTINCT key, $2 FROM unnest($1) AS key ORDER BY key ON CONFLICT (object_key) DO NOTHING",
+            )
+            .bind::<sql_types::Array<sql_types::Text>, _>(&keys)
+            .bind::<Timestamptz, _>(now)
+            .execute(connection)?;
+            Ok(())
         })
         .await
     }
@@ -112,7 +120,7 @@ impl Store {
             )
             .bind::<sql_types::Uuid, _>(export_id)
             .bind::<sql_types::Uuid, _>(id)
-            .bind::<sql_types::Timestamptz, _>(now)
+            .bind::<Timestamptz, _>(now)
             .bind::<sql_types::BigInt, _>(i64::from(limit))
             .load(connection)?;
             Ok(rows)
@@ -144,6 +152,8 @@ impl Store {
             }
             let failed = ResourceState::Failed(SourceError::data_lost());
             write_state(connection, (object.export_id, object.id), &failed, now)?;
+            // In case it turns up again: no row knows it any more.
+            uploads::delete_object(connection, &object.object_key, now)?;
             renew_manifest(connection, &locked, now)?;
             Ok(true)
         })

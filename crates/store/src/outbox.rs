@@ -1,13 +1,12 @@
 //! The outbox: records for Kafka, leased by dispatchers, deleted when the broker has them.
 //!
 //! A lease moves `due_at` into the future and sets a token; whoever settles the row shows the token. Rows of
-//! one export are sent in the order of their ids: a row is not leased while an earlier one of its export is
-//! leased by somebody else or waits for another try.
+//! one export are sent in the order of their ids: what is leased of an export is always its first rows,
+//! parked ones left out. Whoever locks several rows does so in the order of their ids.
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection,
-    QueryDsl as _, QueryableByName, RunQueryDsl as _, sql_types,
+    ExpressionMethods as _, PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _, sql_types,
 };
 use domain::{
     Record,
@@ -17,9 +16,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{error::StoreError, pool::Store, schema::outbox};
-
-/// The key of the advisory lock that makes leasing take turns: "outbox" in ASCII.
-const LEASE_LOCK: i64 = 0x006f_7574_626f_7800;
 
 /// A record leased for sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,34 +28,6 @@ pub struct LeasedRecord {
     pub created_at: DateTime<Utc>,
     /// What to send.
     pub record: Record,
-}
-
-/// How much waits to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutboxDepth {
-    /// Records waiting or being sent.
-    pub waiting: i64,
-    /// When the oldest of them was written.
-    pub oldest: Option<DateTime<Utc>>,
-    /// Records set aside after too many failures.
-    pub parked: i64,
-}
-
-/// A record that was set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedRecord {
-    /// Its row.
-    pub id: i64,
-    /// The export it belongs to.
-    pub export_id: ExportId,
-    /// Where it was to go.
-    pub topic: String,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// When it was set aside.
-    pub parked_at: DateTime<Utc>,
-    /// Why.
-    pub last_error: String,
 }
 
 #[derive(QueryableByName)]
@@ -99,25 +67,41 @@ impl TryFrom<LeasedRow> for LeasedRecord {
     }
 }
 
-/// Leasing takes turns (the advisory lock), because two sessions at once would each lease a part of one
-/// export. Rows that a deletion has locked are skipped. The first `limit` due rows by id hold every earlier
-/// due row of each export among them, so that the prefix of each export is leased whole.
+/// Leases the first due rows by id, except those behind a row of their export that is not leased with them.
+///
+/// `due` looks at the first row of each export only, which keeps exports that wait from using up the limit.
+/// It is `barrier` that keeps the order: a row may be missing from `due` because it waits for another try,
+/// is leased, is locked at this moment (a dispatcher gives it back, a customer deletes the export) or
+/// changed since this statement began. Whatever the reason, nothing behind it is leased. So several
+/// dispatchers may lease at once.
+///
+/// Not a prepared statement: the outbox is empty or huge, and a plan made for one is wrong for the other.
 const LEASE: &str = "\
 WITH due AS (
-    SELECT o.id FROM outbox o
+    SELECT o.id, o.export_id FROM outbox o
     WHERE o.parked_at IS NULL AND o.due_at <= $1
-      AND NOT EXISTS (SELECT FROM outbox e WHERE e.export_id = o.export_id AND e.id < o.id
-                      AND e.parked_at IS NULL AND e.due_at > $1)
+      AND (SELECT first.due_at FROM outbox first WHERE first.export_id = o.export_id AND first.parked_at IS NULL
+           ORDER BY first.id LIMIT 1) <= $1
     ORDER BY o.id LIMIT $2 FOR UPDATE SKIP LOCKED),
+barrier AS (
+    SELECT e.export_id, min(e.id) AS id FROM outbox e
+    WHERE e.export_id IN (SELECT export_id FROM due) AND e.parked_at IS NULL AND e.id NOT IN (SELECT id FROM due)
+    GROUP BY e.export_id),
 leased AS (
     UPDATE outbox o SET due_at = $3, lease_token = $4, attempts = o.attempts + 1
-    FROM due WHERE o.id = due.id
+    FROM due LEFT JOIN barrier USING (export_id)
+    WHERE o.id = due.id AND (barrier.id IS NULL OR o.id < barrier.id)
     RETURNING o.id, o.attempts, o.created_at, o.topic, o.record_key, o.headers, o.payload)
 SELECT * FROM leased ORDER BY id";
 
+/// Locks those of the rows `$1` that are leased with the token `$2`.
+const HELD: &str =
+    "WITH held AS (SELECT id FROM outbox WHERE id = ANY($1) AND lease_token = $2 ORDER BY id FOR UPDATE)";
+
 impl Store {
     /// Leases up to `limit` records that are due at `now`, until `lease_expires_at`, in the order to send
-    /// them. Records not settled by then are leased again, and so sent again.
+    /// them. Records not settled by then are leased again, and so sent again. Several callers at once get
+    /// different records.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -128,10 +112,7 @@ impl Store {
         lease_expires_at: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<LeasedRecord>, StoreError> {
-        self.tx("lease records", move |connection| {
-            diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
-                .bind::<sql_types::BigInt, _>(LEASE_LOCK)
-                .execute(connection)?;
+        self.statement("lease records", move |connection| {
             let rows: Vec<LeasedRow> = diesel::sql_query(LEASE)
                 .bind::<sql_types::Timestamptz, _>(now)
                 .bind::<sql_types::BigInt, _>(i64::from(limit))
@@ -149,9 +130,12 @@ impl Store {
     /// [`StoreError`]; then they will be sent again.
     pub async fn finish_records(&self, token: LeaseToken, ids: Vec<i64>) -> Result<usize, StoreError> {
         self.statement("finish records", move |connection| {
-            let sent =
-                outbox::table.filter(outbox::id.eq_any(&ids)).filter(outbox::lease_token.eq(token.as_uuid()));
-            Ok(diesel::delete(sent).execute(connection)?)
+            let sql = format!("{HELD} DELETE FROM outbox o USING held WHERE o.id = held.id");
+            let finished = diesel::sql_query(sql)
+                .bind::<sql_types::Array<sql_types::BigInt>, _>(&ids)
+                .bind::<sql_types::Uuid, _>(token.as_uuid())
+                .execute(connection)?;
+            Ok(finished)
         })
         .await
     }
@@ -169,16 +153,16 @@ impl Store {
         error: Option<String>,
     ) -> Result<usize, StoreError> {
         self.statement("return records", move |connection| {
-            let held =
-                outbox::table.filter(outbox::id.eq_any(&ids)).filter(outbox::lease_token.eq(token.as_uuid()));
-            let uncounted = i32::from(error.is_none());
-            let returned = diesel::update(held)
-                .set((
-                    outbox::due_at.eq(due_at),
-                    outbox::lease_token.eq(None::<Uuid>),
-                    outbox::attempts.eq(outbox::attempts - uncounted),
-                    error.as_ref().map(|error| outbox::last_error.eq(error)),
-                ))
+            let sql = format!(
+                "{HELD} UPDATE outbox o SET due_at = $3, lease_token = NULL, attempts = o.attempts - $4, \
+                 last_error = coalesce($5, o.last_error) FROM held WHERE o.id = held.id"
+            );
+            let returned = diesel::sql_query(sql)
+                .bind::<sql_types::Array<sql_types::BigInt>, _>(&ids)
+                .bind::<sql_types::Uuid, _>(token.as_uuid())
+                .bind::<sql_types::Timestamptz, _>(due_at)
+                .bind::<sql_types::Integer, _>(i32::from(error.is_none()))
+                .bind::<sql_types::Nullable<sql_types::Text>, _>(&error)
                 .execute(connection)?;
             Ok(returned)
         })
@@ -209,83 +193,6 @@ impl Store {
         })
         .await
     }
-
-    /// The oldest parked records, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn parked_records(&self, limit: u32) -> Result<Vec<ParkedRecord>, StoreError> {
-        self.statement("parked records", move |connection| {
-            let rows = outbox::table
-                .filter(outbox::parked_at.is_not_null())
-                .order(outbox::parked_at)
-                .limit(i64::from(limit))
-                .select((
-                    outbox::id,
-                    outbox::export_id,
-                    outbox::topic,
-                    outbox::attempts,
-                    outbox::parked_at.assume_not_null(),
-                    outbox::last_error,
-                ))
-                .load::<(i64, Uuid, String, i32, DateTime<Utc>, Option<String>)>(connection)?;
-            let parked =
-                |(id, export_id, topic, attempts, parked_at, last_error): (_, Uuid, _, _, _, Option<_>)| {
-                    let (export_id, last_error) = (export_id.into(), last_error.unwrap_or_default());
-                    ParkedRecord { id, export_id, topic, attempts, parked_at, last_error }
-                };
-            Ok(rows.into_iter().map(parked).collect())
-        })
-        .await
-    }
-
-    /// Lets parked records be sent again at `now`: those with `ids`, or all when None. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn requeue_records(
-        &self,
-        ids: Option<Vec<i64>>,
-        now: DateTime<Utc>,
-    ) -> Result<usize, StoreError> {
-        self.statement("requeue records", move |connection| {
-            let mut parked = diesel::update(outbox::table)
-                .filter(outbox::parked_at.is_not_null())
-                .set((
-                    outbox::parked_at.eq(None::<DateTime<Utc>>),
-                    outbox::due_at.eq(now),
-                    outbox::attempts.eq(0),
-                ))
-                .into_boxed();
-            if let Some(ids) = &ids {
-                parked = parked.filter(outbox::id.eq_any(ids));
-            }
-            Ok(parked.execute(connection)?)
-        })
-        .await
-    }
-
-    /// How much waits.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
-        self.statement("outbox depth", |connection| {
-            let waiting = outbox::table.filter(outbox::parked_at.is_null());
-            let oldest = waiting
-                .order(outbox::id)
-                .select(outbox::created_at)
-                .first::<DateTime<Utc>>(connection)
-                .optional()?;
-            let parked = outbox::table.filter(outbox::parked_at.is_not_null());
-            Ok(OutboxDepth {
-                waiting: waiting.count().get_result(connection)?,
-                oldest,
-                parked: parked.count().get_result(connection)?,
-            })
-        })
-        .await
-    }
 }
 
 /// Queues a record of an export within a transaction.
@@ -303,8 +210,18 @@ pub(crate) fn enqueue(
             outbox::headers.eq(serde_json::json!(record.headers)),
             outbox::payload.eq(&record.payload),
             outbox::created_at.eq(now),
-            outbox::due_at.eq(now),
         ))
         .execute(connection)?;
+    Ok(())
+}
+
+/// Deletes the unsent records of these exports within a transaction.
+pub(crate) fn cancel(connection: &mut PgConnection, export_ids: &[Uuid]) -> Result<(), StoreError> {
+    diesel::sql_query(
+        "WITH unsent AS (SELECT id FROM outbox WHERE export_id = ANY($1) ORDER BY id FOR UPDATE) \
+         DELETE FROM outbox o USING unsent WHERE o.id = unsent.id",
+    )
+    .bind::<sql_types::Array<sql_types::Uuid>, _>(export_ids)
+    .execute(connection)?;
     Ok(())
 }

@@ -42,13 +42,13 @@ impl Store {
     ) -> Result<ReapPlan, StoreError> {
         self.statement("reap plan", move |connection| {
             let plan = diesel::sql_query(
-                "SELECT (SELECT count(*) FROM exports WHERE released_at IS NULL AND deleted_at <= $1) AS deleted, \
+                "SELECT (SELECT count(*) FROM exports WHERE deleted_at <= $1) AS deleted, \
                  (SELECT count(*) FROM exports WHERE released_at IS NULL AND deleted_at IS NULL AND expires_at <= $1) \
                   AS expired, \
                  (SELECT count(*) FROM resources r JOIN exports e ON e.id = r.export_id WHERE r.status = 'complete' \
                   AND r.object_released_at IS NULL AND r.expires_at <= $1 AND r.expires_at < e.expires_at \
                   AND e.released_at IS NULL AND e.deleted_at IS NULL) AS expired_sources, \
-                 (SELECT count(*) FROM exports WHERE released_at <= $2) AS purges, \
+                 (SELECT count(*) FROM exports WHERE released_at <= $2 AND deleted_at IS NULL) AS purges, \
                  (SELECT count(*) FROM upload_attempts WHERE lease_expires_at <= $3) AS uploads, \
                  (SELECT count(*) FROM object_deletions WHERE due_at <= $3) AS objects",
             )

@@ -12,11 +12,11 @@ use domain::ids::ExportId;
 use uuid::Uuid;
 
 use crate::{
-    count,
     error::StoreError,
-    freeze::{lock_export, refreeze},
+    freeze::{refreeze, try_lock_export},
+    outbox,
     pool::Store,
-    schema::{exports, manifests, outbox},
+    schema::{exports, manifests},
 };
 
 #[derive(QueryableByName)]
@@ -25,15 +25,9 @@ struct Picked {
     id: Uuid,
 }
 
-#[derive(QueryableByName)]
-struct Purged {
-    #[diesel(sql_type = sql_types::BigInt)]
-    owner_id: i64,
-}
-
 impl Store {
-    /// Purges up to `limit` exports that were deleted at or before `before` and queues their objects.
-    /// Returns how many.
+    /// Purges up to `limit` exports that were deleted at or before `before`, released before that or not, and
+    /// queues their objects. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing of this batch was done.
@@ -44,7 +38,7 @@ impl Store {
         limit: u32,
     ) -> Result<usize, StoreError> {
         self.tx("release deleted", move |connection| {
-            let ids = pick(connection, "deleted_at <= $1", before, limit)?;
+            let ids = pick(connection, DELETED, before, limit)?;
             queue_objects(connection, &ids, now)?;
             Ok(diesel::delete(exports::table.filter(exports::id.eq_any(&ids))).execute(connection)?)
         })
@@ -63,9 +57,9 @@ impl Store {
         limit: u32,
     ) -> Result<usize, StoreError> {
         self.tx("release expired", move |connection| {
-            let ids = pick(connection, "expires_at <= $1 AND deleted_at IS NULL", before, limit)?;
+            let ids = pick(connection, EXPIRED, before, limit)?;
             queue_objects(connection, &ids, now)?;
-            diesel::delete(outbox::table.filter(outbox::export_id.eq_any(&ids))).execute(connection)?;
+            outbox::cancel(connection, &ids)?;
             diesel::delete(manifests::table.filter(manifests::export_id.eq_any(&ids))).execute(connection)?;
             let released = diesel::update(exports::table.filter(exports::id.eq_any(&ids)))
                 .set((exports::released_at.eq(now), exports::requester_identity.eq(None::<String>)))
@@ -75,8 +69,10 @@ impl Store {
         .await
     }
 
-    /// Queues the objects of single sources that expired at or before `before`, ahead of their export, of up
-    /// to `limit` exports. A manifest without them is frozen first. Returns how many exports it dealt with.
+    /// Queues the objects of single sources that expired at or before `before`, ahead of their export: of up
+    /// to `limit` sources, the longest expired first, and the others of their exports. A manifest without
+    /// them is frozen first. Returns how many exports it changed; one that somebody has locked is left to the
+    /// next call.
     ///
     /// # Errors
     /// [`StoreError`]; what was done for other exports stays done.
@@ -89,9 +85,11 @@ impl Store {
         let due = self
             .statement("find expired sources", move |connection| {
                 let due: Vec<Picked> = diesel::sql_query(
-                    "SELECT DISTINCT r.export_id AS id FROM resources r JOIN exports e ON e.id = r.export_id \
+                    "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
+                     JOIN exports e ON e.id = r.export_id \
                      WHERE r.status = 'complete' AND r.object_released_at IS NULL AND r.expires_at <= $1 \
-                     AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at LIMIT $2",
+                     AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at \
+                     ORDER BY r.expires_at LIMIT $2) due",
                 )
                 .bind::<Timestamptz, _>(before)
                 .bind::<sql_types::BigInt, _>(i64::from(limit))
@@ -99,14 +97,17 @@ impl Store {
                 Ok(due)
             })
             .await?;
-        for export in &due {
+        let mut changed = 0;
+        for export in due {
             let id = ExportId::from(export.id);
-            self.tx("release expired sources", move |connection| {
-                release_sources_of(connection, id, before, now)
-            })
-            .await?;
+            let released = self
+                .tx("release expired sources", move |connection| {
+                    release_sources_of(connection, id, before, now)
+                })
+                .await?;
+            changed += usize::from(released);
         }
-        Ok(due.len())
+        Ok(changed)
     }
 
     /// Deletes the rows of up to `limit` expired exports that were released at or before `before`. Returns
@@ -115,37 +116,46 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then nothing of this batch was done.
     pub async fn purge_expired(&self, before: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
-        self.tx("purge expired", move |connection| {
-            let purged: Vec<Purged> = diesel::sql_query(
-                "WITH due AS (SELECT id FROM exports WHERE released_at <= $1 \
-                 ORDER BY released_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-                 DELETE FROM exports e USING due WHERE e.id = due.id RETURNING e.owner_id, e.deleted_at",
-            )
+        self.statement("purge expired", move |connection| {
+            // Not those that were deleted as well: they are counted down already, and `release_deleted` has them.
+            let purged: Vec<Picked> = diesel::sql_query(format!(
+                "WITH due AS ({RELEASED}), \
+                 gone AS (DELETE FROM exports e USING due WHERE e.id = due.id RETURNING e.id, e.owner_id), \
+                 counted AS (INSERT INTO export_count_deltas (owner_id, delta) \
+                 SELECT owner_id, -count(*) FROM gone GROUP BY owner_id) \
+                 SELECT id FROM gone"
+            ))
             .bind::<Timestamptz, _>(before)
             .bind::<sql_types::BigInt, _>(i64::from(limit))
             .load(connection)?;
-            for export in &purged {
-                count::add(connection, export.owner_id, -1)?;
-            }
             Ok(purged.len())
         })
         .await
     }
 }
 
-/// Locks up to `limit` exports that are not released yet and for which `condition` holds; `$1` is `before`.
+/// Exports past their deletion (`$1`), as many as `$2`, locked; those that others have locked are skipped.
+const DELETED: &str =
+    "SELECT id FROM exports WHERE deleted_at <= $1 ORDER BY deleted_at LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+/// The same for exports past their expiry whose objects are still there.
+const EXPIRED: &str = "SELECT id FROM exports WHERE expires_at <= $1 AND released_at IS NULL AND deleted_at IS NULL \
+                       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+/// The same for exports past their release.
+const RELEASED: &str = "SELECT id FROM exports WHERE released_at <= $1 AND deleted_at IS NULL \
+                        ORDER BY released_at LIMIT $2 FOR UPDATE SKIP LOCKED";
+
 fn pick(
     connection: &mut PgConnection,
-    condition: &str,
+    due: &str,
     before: DateTime<Utc>,
     limit: u32,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let picked: Vec<Picked> = diesel::sql_query(format!(
-        "SELECT id FROM exports WHERE released_at IS NULL AND {condition} LIMIT $2 FOR UPDATE SKIP LOCKED"
-    ))
-    .bind::<Timestamptz, _>(before)
-    .bind::<sql_types::BigInt, _>(i64::from(limit))
-    .load(connection)?;
+    let picked: Vec<Picked> = diesel::sql_query(due)
+        .bind::<Timestamptz, _>(before)
+        .bind::<sql_types::BigInt, _>(i64::from(limit))
+        .load(connection)?;
     Ok(picked.into_iter().map(|row| row.id).collect())
 }
 
@@ -170,11 +180,11 @@ fn release_sources_of(
     id: ExportId,
     before: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let Some(locked) = lock_export(connection, id)? else { return Ok(()) };
+) -> Result<bool, StoreError> {
+    let Some(locked) = try_lock_export(connection, id)? else { return Ok(false) };
     // Before its objects go, no manifest may point at them.
     refreeze(connection, &locked, now)?;
-    diesel::sql_query(format!(
+    let queued = diesel::sql_query(format!(
         "WITH released AS (UPDATE resources SET object_released_at = $2 WHERE export_id = $1 AND status = 'complete' \
          AND object_released_at IS NULL AND expires_at <= $3 RETURNING object_key) {QUEUE_RELEASED}"
     ))
@@ -182,5 +192,5 @@ fn release_sources_of(
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(before)
     .execute(connection)?;
-    Ok(())
+    Ok(queued > 0)
 }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _, sql_types};
 use domain::ids::{AttemptId, ExportId, ResourceId};
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
@@ -138,20 +139,18 @@ pub(crate) fn end(connection: &mut PgConnection, attempt: AttemptId) -> Result<b
     Ok(diesel::delete(upload_attempts::table.find(attempt.as_uuid())).execute(connection)? == 1)
 }
 
-/// Queues an object for deletion within a transaction.
+/// Queues an object for deletion within a transaction. One that is being deleted at this moment loses its
+/// lease, and is deleted once more: it may have been stored in between.
 pub(crate) fn delete_object(
     connection: &mut PgConnection,
     object_key: &str,
-    store_upload_id: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     diesel::insert_into(object_deletions::table)
-        .values((
-            object_deletions::object_key.eq(object_key),
-            object_deletions::store_upload_id.eq(store_upload_id),
-            object_deletions::due_at.eq(now),
-        ))
-        .on_conflict_do_nothing()
+        .values((object_deletions::object_key.eq(object_key), object_deletions::due_at.eq(now)))
+        .on_conflict(object_deletions::object_key)
+        .do_update()
+        .set((object_deletions::due_at.eq(now), object_deletions::lease_token.eq(None::<Uuid>)))
         .execute(connection)?;
     Ok(())
 }

@@ -1,0 +1,118 @@
+//! Looking after the outbox: how much waits, and what was set aside.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _,
+};
+use domain::ids::ExportId;
+use uuid::Uuid;
+
+use crate::{error::StoreError, pool::Store, schema::outbox};
+
+/// How much waits to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxDepth {
+    /// Records waiting or being sent.
+    pub waiting: i64,
+    /// When the oldest of them was written.
+    pub oldest: Option<DateTime<Utc>>,
+    /// Records set aside after too many failures.
+    pub parked: i64,
+}
+
+/// A record that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedRecord {
+    /// Its row.
+    pub id: i64,
+    /// The export it belongs to.
+    pub export_id: ExportId,
+    /// Where it was to go.
+    pub topic: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was set aside.
+    pub parked_at: DateTime<Utc>,
+    /// Why.
+    pub last_error: String,
+}
+
+impl Store {
+    /// The oldest parked records, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn parked_records(&self, limit: u32) -> Result<Vec<ParkedRecord>, StoreError> {
+        self.statement("parked records", move |connection| {
+            let rows = outbox::table
+                .filter(outbox::parked_at.is_not_null())
+                .order(outbox::parked_at)
+                .limit(i64::from(limit))
+                .select((
+                    outbox::id,
+                    outbox::export_id,
+                    outbox::topic,
+                    outbox::attempts,
+                    outbox::parked_at.assume_not_null(),
+                    outbox::last_error,
+                ))
+                .load::<(i64, Uuid, String, i32, DateTime<Utc>, Option<String>)>(connection)?;
+            let parked =
+                |(id, export_id, topic, attempts, parked_at, last_error): (_, Uuid, _, _, _, Option<_>)| {
+                    let (export_id, last_error) = (export_id.into(), last_error.unwrap_or_default());
+                    ParkedRecord { id, export_id, topic, attempts, parked_at, last_error }
+                };
+            Ok(rows.into_iter().map(parked).collect())
+        })
+        .await
+    }
+
+    /// Lets parked records be sent again at `now`: those with `ids`, or all when None. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn requeue_records(
+        &self,
+        ids: Option<Vec<i64>>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, StoreError> {
+        self.statement("requeue records", move |connection| {
+            let mut parked = diesel::update(outbox::table)
+                .filter(outbox::parked_at.is_not_null())
+                .set((
+                    outbox::parked_at.eq(None::<DateTime<Utc>>),
+                    outbox::due_at.eq(now),
+                    outbox::attempts.eq(0),
+                ))
+                .into_boxed();
+            if let Some(ids) = &ids {
+                parked = parked.filter(outbox::id.eq_any(ids));
+            }
+            Ok(parked.execute(connection)?)
+        })
+        .await
+    }
+
+    /// How much waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
+        self.statement("outbox depth", |connection| {
+            let waiting = outbox::table.filter(outbox::parked_at.is_null());
+            let oldest = waiting
+                .order(outbox::id)
+                .select(outbox::created_at)
+                .first::<DateTime<Utc>>(connection)
+                .optional()?;
+            let parked = outbox::table.filter(outbox::parked_at.is_not_null());
+            Ok(OutboxDepth {
+                waiting: waiting.count().get_result(connection)?,
+                oldest,
+                parked: parked.count().get_result(connection)?,
+            })
+        })
+        .await
+    }
+}

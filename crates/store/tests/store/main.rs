@@ -1,0 +1,12 @@
+//! The store against a real Postgres, a database for each test.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod count;
+mod create;
+mod find;
+mod list;
+mod object_keys;
+mod random;
+mod support;
