@@ -178,37 +178,29 @@ impl Backend {
         }
     }
 
-    /// Reads `range` of an object and pushes what arrives to `received`, on an error what came before it.
-    /// An end before the end of the range is an error as well.
-    pub(crate) async fn read(
-        &self,
-        key: &str,
-        range: Range<u64>,
-        received: &mut Vec<Bytes>,
-    ) -> Result<(), StorageError> {
+    /// Reads `range` of an object, exactly: an end before its end is an error. A connection that breaks on
+    /// the way is made up for by the client library, which asks for the rest, as bytes never change.
+    pub(crate) async fn read(&self, key: &str, range: Range<u64>) -> Result<Vec<Bytes>, StorageError> {
         const OPERATION: &str = "get object";
         let path = self.path(key);
+        let failed = |error| StorageError::of(OPERATION, key, error);
         let expected = range.end - range.start;
-        let mut actual = 0;
+        let mut received = Vec::new();
         if let StoreKind::Local { .. } = self.store.kind {
             // As a stream a file would come 8 KiB at a time, each by way of another thread.
-            let bytes = self.store.objects.get_range(&path, range).await;
-            let bytes = bytes.map_err(|error| StorageError::of(OPERATION, key, error))?;
-            actual += bytes.len() as u64;
-            received.push(bytes);
+            received.push(self.store.objects.get_range(&path, range).await.map_err(failed)?);
         } else {
             let options = GetOptions { range: Some(GetRange::Bounded(range)), ..Default::default() };
             let answer = self.ask(OPERATION, key, self.store.objects.get_opts(&path, options)).await?;
             let mut body = answer.into_stream();
             let late = |late| StorageError::unavailable(OPERATION, late);
             while let Some(bytes) = timeout(self.stall_timeout, body.next()).await.map_err(late)? {
-                let bytes = bytes.map_err(|error| StorageError::of(OPERATION, key, error))?;
-                actual += bytes.len() as u64;
-                received.push(bytes);
+                received.push(bytes.map_err(failed)?);
             }
         }
+        let actual = received.iter().map(|bytes| bytes.len() as u64).sum();
         if actual == expected {
-            Ok(())
+            Ok(received)
         } else {
             Err(StorageError::WrongSize { key: key.to_owned(), expected, actual })
         }

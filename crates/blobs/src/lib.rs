@@ -16,7 +16,6 @@ mod blobs;
 mod compress;
 mod connect;
 mod error;
-mod fetch;
 mod gather;
 mod journal;
 mod key;

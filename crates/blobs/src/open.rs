@@ -15,7 +15,7 @@ use futures_util::{FutureExt, Stream};
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{StorageError, backend::Backend, fetch::fetch};
+use crate::{StorageError, backend::Backend};
 
 /// What one request asks for at most. A piece is asked for, received and given as a whole, so that a client
 /// that stalls keeps no request open.
@@ -104,7 +104,8 @@ impl SegmentStream {
             let bytes = end - range.start;
             self.ahead_bytes += bytes;
             self.ahead_requests += 1;
-            let task = self.backend.spawn(fetch(self.backend.clone(), key, range.start..end));
+            let backend = self.backend.clone();
+            let task = self.backend.spawn(async move { backend.read(&key, range.start..end).await });
             self.ahead.push_back(Piece::Object { bytes, task });
         }
     }

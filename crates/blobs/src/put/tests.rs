@@ -12,11 +12,13 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::{
-    Blobs, LocalSettings, NoJournal, Settings, StoredObject,
+    Blobs, LocalSettings, NoJournal, Settings, StorageError, StoredObject,
     memory::{MIN_POOL_BYTES, UploadMemory},
     object_key,
     parts::{FIRST_PART_BYTES, LATE_PART_BYTES},
 };
+
+use super::verify;
 
 const MIB: usize = 1 << 20;
 
@@ -80,6 +82,24 @@ async fn an_upload_holds_its_base_at_least_and_22_mib_at_most_and_gives_all_back
     let held = 100 * MIB - least_free;
     assert!((8 * MIB..=MOST_OF_ONE_UPLOAD).contains(&held), "{held}");
     assert_eq!(blobs.inner.memory.free_bytes(), 100 * MIB);
+}
+
+#[tokio::test]
+async fn the_size_of_the_object_makes_up_for_an_answer_that_was_lost() {
+    let (blobs, _folder) = store(MIN_POOL_BYTES);
+    let stored = put(&blobs, &noise(MIB), &mut usize::MAX.clone()).await;
+    let lost = || Err(StorageError::unavailable("complete upload", "the connection broke"));
+    let verified = |expected, completed| verify(&blobs.inner.backend, &stored.key, expected, completed);
+
+    assert!(verified(stored.stored_bytes, lost()).await.is_ok());
+    let error = verified(stored.stored_bytes + 1, lost()).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    let error = verified(stored.stored_bytes + 1, Ok(())).await.unwrap_err();
+    assert!(matches!(error, StorageError::WrongSize { .. }), "{error:?}");
+
+    blobs.delete(&stored.key).await.unwrap();
+    let error = verified(stored.stored_bytes, Ok(())).await.unwrap_err();
+    assert!(matches!(error, StorageError::NotFound { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,13 +63,19 @@ impl Place {
     }
 
     pub(crate) fn s3() -> Self {
-        let settings = s3_settings();
+        Self::of(s3_settings())
+    }
+
+    /// The store of these settings.
+    pub(crate) fn of(settings: Settings) -> Self {
         Self { blobs: Blobs::connect(&settings).unwrap(), settings, folder: None }
     }
 
     /// The same store, reached with other settings.
-    pub(crate) fn with(self, settings: Settings) -> Self {
-        Self { blobs: Blobs::connect(&settings).unwrap(), settings, ..self }
+    pub(crate) fn with_changed(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self.blobs = Blobs::connect(&self.settings).unwrap();
+        self
     }
 
     /// Whether this kind of store gives an upload an id.
@@ -147,6 +153,28 @@ impl Place {
         }
         open
     }
+}
+
+impl Drop for Place {
+    /// The shared server keeps nothing of a test that has ended.
+    fn drop(&mut self) {
+        if self.folder.is_none() {
+            let settings = Settings { prefix: self.settings.prefix.clone(), ..s3_settings() };
+            let emptying = std::thread::spawn(move || empty(&settings));
+            // A test that failed says why by itself.
+            let _ = emptying.join();
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn empty(settings: &Settings) {
+    let blobs = Blobs::connect(settings).unwrap();
+    let delete = |object: blobs::ListedObject| {
+        let blobs = &blobs;
+        async move { blobs.delete(&object.key).await }
+    };
+    blobs.list().try_for_each_concurrent(8, delete).await.unwrap();
 }
 
 /// Remembers the upload ids.

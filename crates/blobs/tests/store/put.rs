@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blobs::{NoJournal, PutError, Settings};
+use blobs::{NoJournal, PutError};
 use domain::ByteSize;
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -74,8 +74,7 @@ async fn a_body_at_the_limit_is_stored_and_one_byte_more_is_refused(place: Place
 }
 
 async fn uploads_that_together_want_more_memory_than_there_is_take_turns(place: Place) {
-    let tiny = Settings { upload_memory: ByteSize::from_mib(24), ..place.settings.clone() };
-    let place = place.with(tiny);
+    let place = place.with_changed(|settings| settings.upload_memory = ByteSize::from_mib(24));
     let uploads = (0..6).map(|seed| {
         let (data, place) = (noise(12 * MIB, seed), &place);
         async move {
@@ -89,8 +88,7 @@ async fn uploads_that_together_want_more_memory_than_there_is_take_turns(place: 
 
 async fn a_body_that_stalls_does_not_hold_up_another(place: Place) {
     use futures_util::{StreamExt, stream};
-    let two = Settings { upload_memory: ByteSize::from_mib(27), ..place.settings.clone() };
-    let place = place.with(two);
+    let place = place.with_changed(|settings| settings.upload_memory = ByteSize::from_mib(27));
     let (stalls, flows) = (new_key(), new_key());
     let data = noise(12 * MIB, 3);
     let journal = Journal::default();
