@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Catalog, CatalogError},
-    export::ExportFormat,
+    event::RequestEvent,
+    export::{Export, ExportFormat, ExportStatus},
     ids::{EventId, ExportId, ResourceId},
     names::{ApplicationName, ExportName, InvalidName, ResourceName},
+    resource::{Resource, ResourceState},
 };
 
 /// Limits on what one request may ask for.
@@ -131,6 +133,48 @@ impl ExportDraft {
             .map(|source| SourceDraft::parse(source, catalog, expires_at))
             .collect::<Result<_, _>>()?;
         Ok(Self { id: ExportId::random(), name, format, created_at: now, expires_at, sources })
+    }
+
+    /// The events that ask for the sources, in their order, on behalf of the customer with `identity`.
+    pub fn request_events<'a>(
+        &'a self,
+        org_id: &'a str,
+        identity: &'a str,
+    ) -> impl Iterator<Item = RequestEvent> + use<'a> {
+        self.sources.iter().map(move |source| RequestEvent {
+            id: source.event_id,
+            time: self.created_at,
+            export_id: self.id,
+            resource_id: source.id,
+            org_id: org_id.to_owned(),
+            application: source.application.clone(),
+            resource: source.resource.clone(),
+            format: self.format,
+            identity: identity.to_owned(),
+            filters: source.filters.clone(),
+        })
+    }
+
+    /// The export as it is right after its creation: nobody has answered yet.
+    pub fn into_pending(self) -> (Export, Vec<Resource>) {
+        let export = Export {
+            id: self.id,
+            name: self.name.as_str().to_owned(),
+            created_at: self.created_at,
+            completed_at: None,
+            expires_at: self.expires_at,
+            format: self.format,
+            status: ExportStatus::Pending,
+        };
+        let resources = self.sources.into_iter().map(|source| Resource {
+            id: source.id,
+            application: source.application,
+            resource: source.resource,
+            filters: source.filters,
+            expires_at: source.expires_at,
+            state: ResourceState::Pending,
+        });
+        (export, resources.collect())
     }
 }
 

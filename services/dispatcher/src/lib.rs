@@ -44,7 +44,8 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
     depth::start(&context, &store, DEPTH_EVERY);
 
     register_checks(&context, &store, &producer, settings.events.topic);
-    close_with(&context, producer);
+    // Its threads end once the loops have.
+    context.at_end(async move { producer.close().await });
     Ok(())
 }
 
@@ -58,15 +59,5 @@ fn register_checks(context: &Context, store: &Store, producer: &Producer, topic:
     context.health().register("kafka", move || {
         let (producer, topic) = (producer.clone(), topic.clone());
         async move { producer.check(&topic).await }
-    });
-}
-
-/// Ends the producer's threads once the loops have ended.
-fn close_with(context: &Context, producer: Producer) {
-    let hard_stop = context.hard_stop().clone();
-    context.spawn("producer", async move {
-        hard_stop.cancelled().await;
-        producer.close().await;
-        Ok::<_, BoxError>(())
     });
 }

@@ -6,7 +6,7 @@
 use blobs::{ObjectKey, StorageError};
 use chrono::TimeDelta;
 use domain::ids::LeaseToken;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use service::{
     BoxError, Context,
     metrics::Counter,
@@ -37,22 +37,27 @@ async fn step(reaper: Reaper, deleted: Counter<0>) -> Result<Outcome, BoxError> 
     if leased.is_empty() {
         return Ok(Outcome::Idle);
     }
-    let results: Vec<_> = stream::iter(&leased)
-        .map(|object| delete(&reaper, object).map(move |result| (object, result)))
+    let results: Vec<_> = stream::iter(leased)
+        .map(|object| attempt(reaper.clone(), object))
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
     let mut failed = None;
     let mut gone = Vec::with_capacity(results.len());
-    for (object, result) in results {
+    for (key, result) in results {
         match result {
-            Ok(()) => gone.push(object.object_key.clone()),
+            Ok(()) => gone.push(key),
             Err(error) => failed = Some(error),
         }
     }
     deleted.add([], gone.len() as u64);
     reaper.store.finish_object_deletions(token, gone).await?;
     failed.map_or(Ok(Outcome::Done), Err)
+}
+
+async fn attempt(reaper: Reaper, object: ObjectDeletion) -> (String, Result<(), BoxError>) {
+    let result = delete(&reaper, &object).await;
+    (object.object_key, result)
 }
 
 async fn delete(reaper: &Reaper, object: &ObjectDeletion) -> Result<(), BoxError> {

@@ -1,1 +1,48 @@
-//! x
+//! The internal API: source applications deliver their data, or an error.
+//!
+//! Law: contract page 1, ids S0-17 to S0-48. An upload is authorised ([`application`]), streamed through
+//! the compressor into object storage ([`upload`]), and settled in one transaction; 202 comes after that.
+
+mod api;
+mod application;
+mod error;
+mod inflate;
+mod openapi;
+mod repeat;
+mod report;
+mod routes;
+mod settings;
+mod target;
+mod upload;
+
+use std::net::SocketAddr;
+
+use actix_web::web;
+use service::{BoxError, Context, http};
+
+pub use api::Api;
+pub use openapi::document as openapi_document;
+pub use settings::{DuplicateUploadStatus, InternalApiSettings, Settings};
+
+/// Starts the API as tasks of `context`.
+///
+/// # Errors
+/// When settings cannot be used, no application has a key, or the address is taken.
+pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> {
+    serve(&context, settings).await.map(drop)
+}
+
+/// As [`wire`], and returns the address that is served: tests ask for port 0.
+///
+/// # Errors
+/// As [`wire`].
+#[expect(clippy::unused_async, reason = "its clients want a runtime to be running")]
+pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, BoxError> {
+    let (listen, http_settings) = (settings.internal_api.listen, settings.internal_api.http.clone());
+    let api = web::Data::new(Api::new(context, settings)?);
+    let routes = move |app: &mut web::ServiceConfig| {
+        app.app_data(api.clone());
+        routes::add(app);
+    };
+    Ok(http::serve(context, listen, &http_settings, routes)?)
+}

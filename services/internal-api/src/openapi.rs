@@ -1,0 +1,72 @@
+//! The description of the API (OpenAPI 3.1), made from the code of its endpoints.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+};
+
+use crate::{
+    report, routes,
+    routes::{BASE_PATHS, SOURCE_FIRST},
+    upload,
+};
+
+/// The document that is served and kept in `schemas/openapi/internal-api.json`.
+pub fn document() -> String {
+    // Unwrap safety: the document is made of texts and lists only, which always serialise.
+    #[expect(clippy::expect_used, reason = "see above")]
+    let mut text = InternalApi::openapi().to_pretty_json().expect("texts and lists serialise");
+    text.push('\n');
+    text
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Exports, for source applications", description = "Deliver the data of a source, or an error.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    paths(routes::ping, upload::upload, report::report_error),
+    modifiers(&ApplicationKey, &EveryPath),
+)]
+struct InternalApi;
+
+/// Who calls.
+struct ApplicationKey;
+
+impl Modify for ApplicationKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let header = ApiKeyValue::with_description("x-rh-exports-psk", "The application's key.");
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(header));
+        document.components.get_or_insert_default().add_security_scheme("application-key", scheme);
+    }
+}
+
+/// Each operation is served under both bases and in both orders of its path.
+struct EveryPath;
+
+impl Modify for EveryPath {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let described = std::mem::take(&mut document.paths.paths);
+        for (path, item) in described {
+            for (i, alias) in aliases(&path).into_iter().enumerate() {
+                let mut item = item.clone();
+                for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                    // Ids are unique in a document.
+                    if let (Some(id), 1..) = (&operation.operation_id, i) {
+                        operation.operation_id = Some(format!("{id}_{}", i + 1));
+                    }
+                }
+                document.paths.paths.insert(alias, item);
+            }
+        }
+    }
+}
+
+/// All paths of an operation; the one it is described under is the first.
+fn aliases(described: &str) -> Vec<String> {
+    let rest = described.strip_prefix(BASE_PATHS[0]).unwrap_or(described);
+    let mut rests = vec![rest.to_owned()];
+    if let Some(verb) = rest.strip_prefix(SOURCE_FIRST) {
+        rests.push(format!("{verb}{SOURCE_FIRST}"));
+    }
+    BASE_PATHS.iter().flat_map(|base| rests.iter().map(move |rest| format!("{base}{rest}"))).collect()
+}

@@ -1,0 +1,37 @@
+//! The paths: two bases, and both orders of their segments, because clients of each are in the field (X3).
+
+use actix_web::web::{self, ServiceConfig};
+use service::http;
+
+use crate::{openapi, report, upload};
+
+/// Where the API lives.
+pub(crate) const BASE_PATHS: [&str; 2] = ["/app/export/v1", "/internal/export/v1"];
+
+/// The order that clients of today use.
+pub(crate) const SOURCE_FIRST: &str = "/{export_id}/{application}/{resource_id}";
+
+/// Adds all routes.
+pub(crate) fn add(app: &mut ServiceConfig) {
+    let document = openapi::document();
+    for base in BASE_PATHS {
+        let mut scope = web::scope(base)
+            .service(web::resource("/ping").get(ping))
+            .service(http::openapi(document.clone()));
+        for path in [format!("/upload{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/upload")] {
+            scope = scope.service(web::resource(path).route(web::post().to(upload::upload)));
+        }
+        for path in [format!("/error{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/error")] {
+            scope = scope.service(web::resource(path).route(web::post().to(report::report_error)));
+        }
+        app.service(scope);
+    }
+    app.service(http::openapi(document));
+}
+
+/// Answers `pong` (S0-ping).
+#[utoipa::path(get, path = "/app/export/v1/ping", tag = "service",
+    responses((status = 200, description = "The service answers.", content_type = "text/plain")))]
+pub(crate) async fn ping() -> &'static str {
+    "pong"
+}

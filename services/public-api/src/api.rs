@@ -1,0 +1,73 @@
+//! What the endpoints work with.
+
+use access::ServiceKeys;
+use blobs::Blobs;
+use bus::RequestEvents;
+use domain::{Catalog, CreateLimits, SharedClock};
+use service::{BoxError, Context, http::RateLimit};
+use store::{Store, WakeupSender};
+
+use crate::settings::Settings;
+
+/// Shared by all requests.
+#[derive(Debug)]
+pub struct Api {
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) events: RequestEvents,
+    pub(crate) catalog: Catalog,
+    pub(crate) clock: SharedClock,
+    pub(crate) wakeup: WakeupSender,
+    pub(crate) create_limits: CreateLimits,
+    pub(crate) answer_within: chrono::TimeDelta,
+    pub(crate) max_body_bytes: u64,
+    pub(crate) service_keys: ServiceKeys,
+    pub(crate) rate_limit: RateLimit,
+}
+
+impl Api {
+    /// Connects to what the API needs, lazily, and registers the checks of its readiness.
+    ///
+    /// # Errors
+    /// When settings cannot be used, or the system has no thread left.
+    pub fn new(context: &Context, settings: Settings) -> Result<Self, BoxError> {
+        let own = &settings.public_api;
+        let store = Store::connect(settings.database);
+        let api = Self {
+            wakeup: store.wakeup_sender()?,
+            blobs: Blobs::connect(&settings.object_store)?,
+            events: RequestEvents::new(&settings.events)?,
+            catalog: access::catalog(&settings.applications),
+            clock: context.clock().clone(),
+            create_limits: own.create_limits(),
+            answer_within: own.answer_within.as_time_delta(),
+            max_body_bytes: own.max_body_size.bytes(),
+            service_keys: ServiceKeys::new(own.service_keys_sha256.clone()),
+            rate_limit: RateLimit::new(&own.rate_limit),
+            store,
+        };
+        api.register(context);
+        Ok(api)
+    }
+
+    /// Readiness is Postgres alone: without object storage everything but downloads works, and a probe that
+    /// failed then would take all of it away.
+    fn register(&self, context: &Context) {
+        let store = self.store.clone();
+        context.health().register("postgres", move || {
+            let store = store.clone();
+            async move { store.check().await }
+        });
+        let store = self.store.clone();
+        context.metrics().gauge_of("database_connections", "Open database connections.", &[], move || {
+            f64::from(store.pool_state().open)
+        });
+        let store = self.store.clone();
+        context.metrics().gauge_of(
+            "database_connections_idle",
+            "Unused database connections.",
+            &[],
+            move || f64::from(store.pool_state().idle),
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! The endpoints of exports, one file each.
+
+mod create;
+mod delete;
+mod download;
+mod list;
+mod path;
+mod serve_archive;
+mod status;
+mod view;
+
+use actix_web::{Scope, middleware::from_fn, web};
+
+pub(crate) use create::__path_create_export;
+pub(crate) use delete::__path_delete_export;
+pub(crate) use download::__path_download_export;
+pub(crate) use list::__path_list_exports;
+pub(crate) use status::__path_export_status;
+
+use crate::caller::Callers;
+
+/// The routes under `/exports`; each needs a caller.
+pub(crate) fn routes(
+    callers: &Callers,
+) -> Scope<
+    impl actix_web::dev::ServiceFactory<
+        actix_web::dev::ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse<actix_web::body::BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    let callers = callers.clone();
+    web::scope("/exports")
+        .service(
+            web::resource("")
+                .route(web::post().to(create::create_export))
+                .route(web::get().to(list::list_exports)),
+        )
+        .service(web::resource("/{export_id}/status").route(web::get().to(status::export_status)))
+        .service(
+            web::resource("/{export_id}")
+                .route(web::get().to(download::download_export))
+                .route(web::head().to(download::download_export))
+                .route(web::delete().to(delete::delete_export)),
+        )
+        .wrap(from_fn(move |req, next| {
+            let callers = callers.clone();
+            async move { callers.identify(req, next).await }
+        }))
+}

@@ -1,0 +1,44 @@
+//! The description of the API (OpenAPI 3.1), made from the code of its endpoints.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+};
+
+use crate::exports;
+
+/// The document that is served and kept in `schemas/openapi/public-api.json`.
+pub fn document() -> String {
+    // Unwrap safety: the document is made of texts and lists only, which always serialise.
+    #[expect(clippy::expect_used, reason = "see above")]
+    let mut text = PublicApi::openapi().to_pretty_json().expect("texts and lists serialise");
+    text.push('\n');
+    text
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Exports", description = "Create an export, watch it, download one archive, delete it.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    paths(
+        crate::ping,
+        exports::create_export,
+        exports::list_exports,
+        exports::export_status,
+        exports::download_export,
+        exports::delete_export,
+    ),
+    modifiers(&Identity),
+)]
+struct PublicApi;
+
+/// Who calls: set by the gateway.
+struct Identity;
+
+impl Modify for Identity {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let header = ApiKeyValue::with_description("x-rh-identity", "Base64 JSON, set by the gateway.");
+        let scheme = SecurityScheme::ApiKey(ApiKey::Header(header));
+        document.components.get_or_insert_default().add_security_scheme("identity", scheme);
+    }
+}

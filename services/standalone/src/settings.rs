@@ -1,0 +1,117 @@
+//! The settings of all services, in one file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use access::Applications;
+use bus::{EventSettings, KafkaSettings};
+use dispatcher::DispatcherSettings;
+use expiry_reaper::ExpiryReaperSettings;
+use internal_api::InternalApiSettings;
+use public_api::PublicApiSettings;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+
+/// Every section. Addresses and folders of the embedded servers are set by the program itself.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Logs.
+    pub(crate) telemetry: TelemetrySettings,
+    /// Start and stop.
+    pub(crate) lifecycle: LifecycleSettings,
+    /// Of the embedded database: limits and sizes.
+    pub(crate) database: store::Settings,
+    /// Of the embedded broker: times.
+    pub(crate) kafka: KafkaSettings,
+    /// What request events look like.
+    pub(crate) events: EventSettings,
+    /// Of the local files: limits.
+    pub(crate) object_store: blobs::Settings,
+    /// What customers may ask for, and who may deliver.
+    pub(crate) applications: Applications,
+    /// Section of the public API; its `ops_listen` is not used.
+    pub(crate) public_api: PublicApiSettings,
+    /// Section of the internal API; its `ops_listen` is not used.
+    pub(crate) internal_api: InternalApiSettings,
+    /// Section of the dispatcher; its `ops_listen` is not used.
+    pub(crate) dispatcher: DispatcherSettings,
+    /// Section of the expiry-reaper; its `ops_listen` is not used.
+    pub(crate) expiry_reaper: ExpiryReaperSettings,
+    /// Its own section.
+    pub(crate) standalone: StandaloneSettings,
+}
+
+/// Section `[standalone]`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StandaloneSettings {
+    /// Where probes and metrics of all services are served.
+    pub(crate) ops_listen: SocketAddr,
+}
+
+impl Default for StandaloneSettings {
+    fn default() -> Self {
+        Self { ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)) }
+    }
+}
+
+impl ServiceSettings for Settings {
+    fn telemetry(&self) -> &TelemetrySettings {
+        &self.telemetry
+    }
+
+    fn lifecycle(&self) -> &LifecycleSettings {
+        &self.lifecycle
+    }
+
+    fn ops_listen(&self) -> SocketAddr {
+        self.standalone.ops_listen
+    }
+}
+
+impl Settings {
+    pub(crate) fn public_api(&self) -> public_api::Settings {
+        public_api::Settings {
+            telemetry: self.telemetry.clone(),
+            lifecycle: self.lifecycle.clone(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            events: self.events.clone(),
+            applications: self.applications.clone(),
+            public_api: self.public_api.clone(),
+        }
+    }
+
+    pub(crate) fn internal_api(&self) -> internal_api::Settings {
+        internal_api::Settings {
+            telemetry: self.telemetry.clone(),
+            lifecycle: self.lifecycle.clone(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            applications: self.applications.clone(),
+            internal_api: self.internal_api.clone(),
+        }
+    }
+
+    pub(crate) fn dispatcher(&self) -> dispatcher::Settings {
+        dispatcher::Settings {
+            telemetry: self.telemetry.clone(),
+            lifecycle: self.lifecycle.clone(),
+            database: self.database.clone(),
+            kafka: self.kafka.clone(),
+            events: self.events.clone(),
+            dispatcher: self.dispatcher.clone(),
+        }
+    }
+
+    pub(crate) fn expiry_reaper(&self) -> expiry_reaper::Settings {
+        expiry_reaper::Settings {
+            telemetry: self.telemetry.clone(),
+            lifecycle: self.lifecycle.clone(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            expiry_reaper: self.expiry_reaper.clone(),
+        }
+    }
+}
