@@ -23,7 +23,7 @@ pub(crate) fn object(data: &[u8]) -> Vec<u8> {
 }
 
 /// Rows as an application sends them: about four to one.
-fn rows(bytes: usize) -> Vec<u8> {
+pub(crate) fn rows(bytes: usize) -> Vec<u8> {
     let mut data = Vec::new();
     let mut seed = 1_u64;
     while data.len() < bytes {
@@ -70,8 +70,8 @@ fn an_object_is_a_gzip_file() {
     let path = directory.path().join("object.gz");
     std::fs::write(&path, &object).unwrap();
 
-    tools::output("gzip", "gzip", |gzip| gzip.arg("--test").arg(&path));
-    let unpacked = tools::output("gzip", "gzip", |gzip| gzip.args(["--decompress", "--stdout"]).arg(&path));
+    tools::output(("gzip", "gzip"), |gzip| gzip.arg("--test").arg(&path));
+    let unpacked = tools::output(("gzip", "gzip"), |gzip| gzip.args(["--decompress", "--stdout"]).arg(&path));
     assert!(unpacked == data);
 }
 
@@ -112,7 +112,7 @@ fn the_trailer_holds_the_size_modulo_four_gibibytes() {
 }
 
 #[test]
-fn rows_compress_at_least_three_to_one() {
+pub(crate) fn rows_compress_at_least_three_to_one() {
     let data = rows(BLOCK_BYTES);
     let block = deflate_block(&data);
     assert!(block.len() * 3 < data.len(), "{} bytes", block.len());

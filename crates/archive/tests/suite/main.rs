@@ -3,6 +3,12 @@
 
 mod fuzz;
 mod gzip;
+mod layout;
+mod limits;
+mod names;
 mod preconditions;
 mod ranges;
+mod readers;
+mod records;
+mod samples;
 mod tools;

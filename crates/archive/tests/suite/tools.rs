@@ -5,11 +5,13 @@ use std::{
     process::{Command, Output},
 };
 
-/// What `program` wrote to standard output. Fails the test if it is not installed (naming the Debian
-/// `package` that has it) or does not exit with 0.
+/// A program, and the Debian package that has it.
+pub(crate) type Tool<'a> = (&'a str, &'a str);
+
+/// What the tool wrote to standard output. Fails the test if it is not installed (naming its package)
+/// or does not exit with 0.
 pub(crate) fn output(
-    program: &str,
-    package: &str,
+    (program, package): Tool<'_>,
     configure: impl FnOnce(&mut Command) -> &mut Command,
 ) -> Vec<u8> {
     let mut command = Command::new(program);
@@ -30,6 +32,16 @@ pub(crate) fn output(
         tail(&String::from_utf8_lossy(&stdout)),
     );
     stdout
+}
+
+/// The same, as lines of text.
+pub(crate) fn lines(tool: Tool<'_>, configure: impl FnOnce(&mut Command) -> &mut Command) -> Vec<String> {
+    split(output(tool, configure))
+}
+
+/// Output as lines of text.
+pub(crate) fn split(output: Vec<u8>) -> Vec<String> {
+    String::from_utf8(output).expect("UTF-8").lines().map(str::to_owned).collect()
 }
 
 /// Enough of a long output to see what went wrong.
