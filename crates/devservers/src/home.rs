@@ -130,7 +130,7 @@ impl Home {
             }
             tracing::warn!(data_dir = %self.dir.display(), "The ports used last time are taken, choosing new ones");
         }
-        let ports = net::free_ports::<N>(u64::from_le_bytes(random()?))?;
+        let ports = net::free_ports::<N>()?;
         let text: Vec<String> = ports.iter().map(u16::to_string).collect();
         self.write_private("ports.json", &format!("[{}]", text.join(",")))?;
         Ok(ports)

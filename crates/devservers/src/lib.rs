@@ -22,6 +22,7 @@ mod tools;
 pub use error::Error;
 pub use home::DataDir;
 pub use kafka::{Kafka, KafkaOptions};
+pub use net::{all_free, free_ports};
 pub use postgres::{Postgres, PostgresOptions};
 pub use s3::{S3, S3Connection, S3Options};
 pub use server::Server;

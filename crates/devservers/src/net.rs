@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::Error;
+use crate::home::random;
 
 /// How long a readiness question may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,17 +19,18 @@ pub(crate) fn local(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
 }
 
-/// Whether nobody listens on any of the ports.
-pub(crate) fn all_free(ports: &[u16]) -> bool {
+/// Whether nobody listens on any of the ports of 127.0.0.1.
+pub fn all_free(ports: &[u16]) -> bool {
     ports.iter().all(|port| TcpListener::bind(local(*port)).is_ok())
 }
 
-/// Chooses `N` free neighbouring ports; `seed` (random) makes servers started at the same time look
-/// in different places.
+/// Chooses `N` free neighbouring ports of 127.0.0.1, at a random place, so that servers started at the
+/// same time do not choose the same ones.
 ///
 /// # Errors
 /// [`Error::NoPorts`] when none were found in a hundred places.
-pub(crate) fn free_ports<const N: usize>(seed: u64) -> Result<[u16; N], Error> {
+pub fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
+    let seed = u64::from_le_bytes(random()?);
     let span = u64::from(LAST_PORT - FIRST_PORT);
     (0..100_u64)
         .map(|attempt| seed.wrapping_add(attempt.wrapping_mul(7_919)) % span)
@@ -86,7 +88,7 @@ mod tests {
 
     #[test]
     fn free_ports_are_distinct_and_free() {
-        let ports = free_ports::<8>(42).unwrap();
+        let ports = free_ports::<8>().unwrap();
         assert!(ports.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(all_free(&ports));
     }
