@@ -19,7 +19,7 @@ use bytes::Bytes;
 pub use self::layout::{Layout, LayoutError, Segment};
 use crate::gzip::{self, Digest};
 
-/// Changes whenever the same entries would give other bytes. Belongs into the entity tag of an
+/// Changes whenever the same entries would give other bytes. Belongs in the entity tag of an
 /// archive: a download that is resumed must get the rest of the same bytes.
 pub const LAYOUT_VERSION: u32 = 1;
 

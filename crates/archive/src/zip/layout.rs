@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{gzip::Digest, names};
 
-/// Some bytes of an archive. Never empty.
+/// Some bytes of an archive. Those that [`Layout::slice`] gives are never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
     /// The bytes themselves (shared, not copied, by clones).

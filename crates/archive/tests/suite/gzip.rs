@@ -112,7 +112,7 @@ fn the_trailer_holds_the_size_modulo_four_gibibytes() {
 }
 
 #[test]
-pub(crate) fn rows_compress_at_least_three_to_one() {
+fn rows_compress_at_least_three_to_one() {
     let data = rows(BLOCK_BYTES);
     let block = deflate_block(&data);
     assert!(block.len() * 3 < data.len(), "{} bytes", block.len());
