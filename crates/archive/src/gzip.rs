@@ -10,9 +10,12 @@
 //! Blocks do not look back past their own first byte and end on a byte boundary: they can be made
 //! in parallel and concatenated, and the deflate stream of one object can be a ZIP entry.
 
+mod inflate;
 mod isal;
 
 use std::ops::Range;
+
+pub use self::inflate::{Inflater, InvalidGzip};
 
 /// The first bytes of every object: deflate, no name, no time, made by the fastest method, unknown
 /// system. Nothing in it depends on when or where an object was made.
