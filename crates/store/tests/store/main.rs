@@ -5,8 +5,12 @@
 mod answers;
 mod count;
 mod create;
+mod deadlines;
 mod find;
+mod freeze;
 mod list;
 mod object_keys;
 mod random;
+mod release;
 mod support;
+mod sweeps;
