@@ -122,7 +122,10 @@ async fn while_leased<T>(
         }
         match api.store.renew_upload(attempt, api.clock.now() + api.upload_lease).await {
             Ok(true) => {}
-            Ok(false) => return Err(ApiError::NoExport(path.export_id)),
+            Ok(false) => {
+                abandon(api, attempt).await;
+                return Err(ApiError::NoExport(path.export_id));
+            }
             // The next round tries again; the lease lasts for three.
             Err(error) if error.is_transient() => tracing::warn!(%error, "an upload's lease was not renewed"),
             Err(error) => return Err(error.into()),
@@ -164,16 +167,19 @@ async fn give_up(
     error: &PutError<UploadError>,
     limit: ByteSize,
 ) -> Result<(), ApiError> {
-    let now = api.clock.now();
-    if let Err(error) = api.store.abandon_upload(attempt, now).await {
+    abandon(api, attempt).await;
+    if matches!(error, PutError::TooLarge { .. }) {
+        let reason = SourceError::too_large(&limit.to_string());
+        api.store.answer_with_error(path.export_id, path.resource_id, reason, api.clock.now()).await?;
+    }
+    Ok(())
+}
+
+async fn abandon(api: &Api, attempt: AttemptId) {
+    if let Err(error) = api.store.abandon_upload(attempt, api.clock.now()).await {
         // Its lease will run out, and the expiry-reaper does the same.
         tracing::warn!(%error, "an upload was not given up at once");
     }
-    if matches!(error, PutError::TooLarge { .. }) {
-        let reason = SourceError::too_large(&limit.to_string());
-        api.store.answer_with_error(path.export_id, path.resource_id, reason, now).await?;
-    }
-    Ok(())
 }
 
 /// What an answer that did not settle its source is answered with.
