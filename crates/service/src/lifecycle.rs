@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use self::signals::Signals;
 use crate::{
-    BoxError, Context, TelemetrySettings, config, context::HARD_STOP_GRACE, health::Phase, ops::OpsServer,
-    telemetry,
+    BoxError, Context, TelemetrySettings, config, context::HARD_STOP_GRACE, failpoints, health::Phase,
+    ops::OpsServer, telemetry,
 };
 
 /// The version that `--version` tells; all our programs have the same.
@@ -90,6 +90,7 @@ where
     if let Err(error) = telemetry::init(settings.telemetry()) {
         return refuse(name, &error);
     }
+    let _armed = failpoints::arm();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = settings.lifecycle().worker_threads {
         builder.worker_threads(threads.max(1));

@@ -41,6 +41,7 @@ struct Settings {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    let _armed = service::failpoints::arm();
     let settings: Settings = service::config::load(&cli.config)?;
     let store = Store::connect(settings.database);
     match cli.command {

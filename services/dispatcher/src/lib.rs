@@ -24,9 +24,10 @@ const DEPTH_EVERY: Duration = Duration::from_secs(5);
 /// Starts the loops as tasks of `context`.
 ///
 /// # Errors
-/// When the Kafka settings cannot be used, or the system has no thread left.
+/// When the settings cannot be used, or the system has no thread left.
 #[expect(clippy::unused_async, reason = "the shape that service::run asks for")]
 pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> {
+    settings.check_lease()?;
     let store = Store::connect(settings.database);
     let producer = Producer::new(&settings.kafka, settings.events.max_message_bytes)?;
     let settings_of_loops = settings.dispatcher;

@@ -73,8 +73,10 @@ impl Outbox {
         if leased.is_empty() {
             return Ok(Outcome::Idle);
         }
+        service::failpoint!("dispatcher::leased");
         let (rows, records): (Vec<Row>, Vec<_>) = leased.into_iter().map(Row::split).unzip();
         let reports = self.producer.send_all(&records).await;
+        service::failpoint!("dispatcher::sent");
         self.settle(token, &rows, reports).await?;
         Ok(Outcome::Done)
     }

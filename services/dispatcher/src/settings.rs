@@ -40,6 +40,33 @@ impl ServiceSettings for Settings {
     }
 }
 
+/// A lease lasts at least so many times as long as a record may take to be sent: that long, the time until a
+/// new client takes over, and as much again for the database and a busy machine.
+const LEASE_FACTOR: u32 = 3;
+
+/// Settings that do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "dispatcher.lease is {lease}, and must be at least {LEASE_FACTOR} times kafka.message_timeout, which is \
+     {message_timeout}: else two dispatchers could send the same record at once"
+)]
+pub(crate) struct LeaseTooShort {
+    lease: Period,
+    message_timeout: Period,
+}
+
+impl Settings {
+    /// Whether a lease outlasts the sending of what was leased.
+    pub(crate) fn check_lease(&self) -> Result<(), LeaseTooShort> {
+        let (lease, message_timeout) = (self.dispatcher.lease, self.kafka.message_timeout);
+        if lease.as_duration() >= message_timeout.as_duration() * LEASE_FACTOR {
+            Ok(())
+        } else {
+            Err(LeaseTooShort { lease, message_timeout })
+        }
+    }
+}
+
 /// Section `[dispatcher]`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -72,5 +99,21 @@ impl Default for DispatcherSettings {
             retry_after: Period::from_secs(10),
             deadline_poll: Period::from_secs(5),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_does_not_outlast_the_sending_is_refused() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.check_lease(), Ok(()));
+        settings.kafka.message_timeout = Period::from_secs(20);
+        assert_eq!(settings.check_lease(), Ok(()));
+        settings.kafka.message_timeout = Period::from_millis(20_001);
+        let refusal = settings.check_lease().unwrap_err().to_string();
+        assert!(refusal.starts_with("dispatcher.lease is 1m, and must be at least 3 times"), "{refusal}");
     }
 }

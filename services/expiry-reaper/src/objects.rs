@@ -4,7 +4,6 @@
 //! and another deletes again.
 
 use blobs::{ObjectKey, StorageError};
-use chrono::TimeDelta;
 use domain::ids::LeaseToken;
 use futures_util::{StreamExt as _, stream};
 use service::{
@@ -15,9 +14,6 @@ use service::{
 use store::ObjectDeletion;
 
 use crate::Reaper;
-
-/// How long one batch may take; an object that could not be deleted is tried again after this.
-const LEASE: TimeDelta = TimeDelta::minutes(2);
 
 /// Requests to the store under way at once.
 const CONCURRENCY: usize = 8;
@@ -33,15 +29,19 @@ pub(crate) fn start(context: &Context, reaper: &Reaper) {
 
 async fn step(reaper: Reaper, deleted: Counter<0>) -> Result<Outcome, BoxError> {
     let (token, now) = (LeaseToken::random(), reaper.clock.now());
-    let leased = reaper.store.lease_object_deletions(token, now, now + LEASE, reaper.settings.batch).await?;
+    let lease_expires_at = now + reaper.settings.lease.as_time_delta();
+    let leased =
+        reaper.store.lease_object_deletions(token, now, lease_expires_at, reaper.settings.batch).await?;
     if leased.is_empty() {
         return Ok(Outcome::Idle);
     }
+    service::failpoint!("expiry-reaper::objects-leased");
     let results: Vec<_> = stream::iter(leased)
         .map(|object| attempt(reaper.clone(), object))
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
+    service::failpoint!("expiry-reaper::objects-deleted");
     let mut failed = None;
     let mut gone = Vec::with_capacity(results.len());
     for (key, result) in results {

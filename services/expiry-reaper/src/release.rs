@@ -31,6 +31,9 @@ async fn step(reaper: Reaper, done: Counter<1>) -> Result<Outcome, StoreError> {
         ("source_expired", store.release_expired_sources(ended_before, now, settings.batch).await?),
         ("purged", store.purge_expired(released_before, settings.batch).await?),
     ];
+    if counts.iter().any(|(_, count)| *count > 0) {
+        service::failpoint!("expiry-reaper::released");
+    }
     for (what, count) in counts {
         done.add([what], count as u64);
     }

@@ -57,6 +57,8 @@ pub struct ExpiryReaperSettings {
     pub orphan_min_age: Period,
     /// Most exports or objects dealt with in one transaction.
     pub batch: u32,
+    /// How long a batch of objects may take to be deleted; what was not deleted by then is tried again.
+    pub lease: Period,
 }
 
 impl Default for ExpiryReaperSettings {
@@ -70,6 +72,7 @@ impl Default for ExpiryReaperSettings {
             sweep_every: Period::from_secs(6 * 3600),
             orphan_min_age: Period::from_secs(24 * 3600),
             batch: 200,
+            lease: Period::from_secs(2 * 60),
         }
     }
 }

@@ -16,8 +16,12 @@ pub(crate) fn start(context: &Context, reaper: &Reaper) {
         let (reaper, ended) = (reaper.clone(), ended.clone());
         async move {
             let uploads = reaper.store.expire_uploads(reaper.clock.now(), reaper.settings.batch).await?;
+            if uploads == 0 {
+                return Ok::<_, StoreError>(Outcome::Idle);
+            }
+            service::failpoint!("expiry-reaper::uploads-ended");
             ended.add([], uploads as u64);
-            Ok::<_, StoreError>(if uploads == 0 { Outcome::Idle } else { Outcome::Done })
+            Ok(Outcome::Done)
         }
     });
 }

@@ -57,6 +57,7 @@ pub(crate) async fn report_error(
     let error = parse(&body).ok_or(ApiError::IncompleteReport)?;
     let outcome =
         api.store.answer_with_error(path.export_id, path.resource_id, error, api.clock.now()).await?;
+    service::failpoint!("internal-api::error-settled");
     match outcome {
         AnswerOutcome::Settled(_) | AnswerOutcome::Repeated => Ok(HttpResponse::Accepted().finish()),
         other => Err(refused(&api, path, other)),

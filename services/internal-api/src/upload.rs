@@ -93,11 +93,15 @@ async fn deliver(
             lease_expires_at: api.clock.now() + api.upload_lease,
         })
         .await?;
+    service::failpoint!("internal-api::upload-begun");
     let journal = Journal { store: api.store.clone(), attempt };
     let stored =
         while_leased(api, path, attempt, api.blobs.put_gzip(&key, body, limit.bytes(), &journal)).await;
     match stored {
-        Ok(Ok(stored)) => settle(api, path, attempt, stored).await,
+        Ok(Ok(stored)) => {
+            service::failpoint!("internal-api::object-stored");
+            settle(api, path, attempt, stored).await
+        }
         Ok(Err(error)) => {
             give_up(api, path, attempt, &error, limit).await?;
             Err(ApiError::of_put(error, limit))
@@ -147,7 +151,9 @@ async fn settle(
         sha256: stored.sha256,
     };
     let now = api.clock.now();
-    match api.store.answer_with_data(path.export_id, path.resource_id, attempt, data, now).await? {
+    let outcome = api.store.answer_with_data(path.export_id, path.resource_id, attempt, data, now).await?;
+    service::failpoint!("internal-api::settled");
+    match outcome {
         AnswerOutcome::Settled(status) => {
             tracing::info!(export.id = %path.export_id, resource.id = %path.resource_id,
                 export.status = %status, size_bytes = stored.size_bytes, "data delivered");
@@ -202,10 +208,10 @@ struct Journal {
 
 impl UploadJournal for Journal {
     async fn multipart_started(&self, upload_id: &str) -> Result<(), JournalError> {
-        match self.store.note_multipart(self.attempt, upload_id.to_owned()).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("the upload was given up".into()),
-            Err(error) => Err(error.into()),
+        if !self.store.note_multipart(self.attempt, upload_id.to_owned()).await? {
+            return Err("the upload was given up".into());
         }
+        service::failpoint!("internal-api::multipart-noted");
+        Ok(())
     }
 }

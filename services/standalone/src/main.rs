@@ -56,6 +56,7 @@ async fn wire(context: Context, mut settings: Settings, cli: Cli) -> Result<(), 
     let store = Store::connect(settings.database.clone());
     store.migrate().await?;
     resend::resend_unanswered(&store, &settings.events, context.clock()).await?;
+    service::failpoint!("standalone::asked-again");
 
     dispatcher::wire(context.for_service("dispatcher"), settings.dispatcher()).await?;
     expiry_reaper::wire(context.for_service("expiry-reaper"), settings.expiry_reaper()).await?;

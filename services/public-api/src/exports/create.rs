@@ -64,6 +64,7 @@ async fn create(api: &Api, identity: Identity, body: &Value) -> Result<FoundExpo
     let records = request_records(api, &draft, &identity)?;
     let create = CreateExport::new(&draft, identity.owner, identity.raw, records, api.answer_within);
     api.store.create_export(create).await?;
+    service::failpoint!("public-api::created");
     // After the commit, and outside of it: it only saves the dispatcher a wait.
     api.wakeup.wake();
     let (export, resources) = draft.into_pending();

@@ -22,6 +22,7 @@ pub(crate) async fn delete_export(
     export: ExportPath,
 ) -> Result<HttpResponse, ApiError> {
     if api.store.delete_export(caller.owner(), export.0, api.clock.now()).await? {
+        service::failpoint!("public-api::deleted");
         Ok(HttpResponse::Accepted().finish())
     } else {
         Err(ApiError::NotFound(export.0))
