@@ -1,0 +1,241 @@
+//! All services in this process, for one test.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use bus::reader::{StoredRecord, TopicReader};
+use domain::{ManualClock, SharedClock};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use service::Context;
+use testkit::{TestBucket, TestDatabase, TestTopic, poll_until};
+
+use crate::{AppSettings, Customer, SourceApplication, settings::migrated_database};
+
+/// How long anything may take that a test waits for. Reached only when something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the public API is.
+pub const PUBLIC: &str = "/api/export/v1";
+
+/// Where the internal API is.
+pub const INTERNAL: &str = "/app/export/v1";
+
+/// The moment at which the clock of an app begins to stand still.
+const BEGINNING: &str = "2026-11-21T06:37:51.726270Z";
+
+/// The public API, the internal API, the dispatcher and the expiry-reaper, on a database, topic and key
+/// prefix of their own. Their clock stands still until the test moves it.
+///
+/// End it with [`TestApp::end`].
+pub struct TestApp {
+    /// `http://127.0.0.1:PORT` of the public API.
+    pub public_url: String,
+    /// `http://127.0.0.1:PORT` of the internal API.
+    pub internal_url: String,
+    /// The clock of all services.
+    pub clock: Arc<ManualClock>,
+    /// What all services run on; its metrics are theirs.
+    pub context: Context,
+    /// Where they keep exports.
+    pub database: TestDatabase,
+    /// Where they keep bytes.
+    pub bucket: TestBucket,
+    /// What they were started with, with the addresses they got.
+    pub settings: AppSettings,
+    http: Client,
+    ended: bool,
+}
+
+impl TestApp {
+    /// Starts all services.
+    ///
+    /// # Panics
+    /// When the test servers do not run, or a service does not start.
+    pub async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// Starts all services with settings that `change` has changed.
+    ///
+    /// # Panics
+    /// As [`TestApp::start`].
+    pub async fn with(change: impl FnOnce(&mut AppSettings)) -> Self {
+        match Self::try_start(change).await {
+            Ok(app) => app,
+            Err(error) => panic!("the app does not start: {error:#}"),
+        }
+    }
+
+    async fn try_start(change: impl FnOnce(&mut AppSettings)) -> Result<Self> {
+        let database = migrated_database().await?;
+        let (topic, bucket) = (TestTopic::new("requests")?, TestBucket::new("e2e")?);
+        let mut settings = AppSettings::new(&database, &topic, &bucket);
+        change(&mut settings);
+        let clock = ManualClock::at(BEGINNING.parse()?);
+        let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
+
+        let failed = |error: service::BoxError| anyhow::anyhow!(service::chain(error.as_ref()));
+        let public = context.for_service("public-api");
+        let address = public_api::serve(&public, settings.of_public_api()).await.map_err(failed)?;
+        settings.public_api.listen = address;
+        let internal = context.for_service("internal-api");
+        let address = internal_api::serve(&internal, settings.of_internal_api()).await.map_err(failed)?;
+        settings.internal_api.listen = address;
+        dispatcher::wire(context.for_service("dispatcher"), settings.of_dispatcher())
+            .await
+            .map_err(failed)?;
+        let reaper = context.for_service("expiry-reaper");
+        expiry_reaper::wire(reaper, settings.of_expiry_reaper()).await.map_err(failed)?;
+        context.health().enter(service::health::Phase::Running);
+
+        Ok(Self {
+            public_url: format!("http://{}", settings.public_api.listen),
+            internal_url: format!("http://{}", settings.internal_api.listen),
+            clock,
+            context,
+            database,
+            bucket,
+            settings,
+            http: Client::builder().no_proxy().build()?,
+            ended: false,
+        })
+    }
+
+    /// A request of `customer` to the public API, at `path` below its base (such as `/exports`).
+    pub fn ask(&self, customer: &Customer, method: Method, path: &str) -> RequestBuilder {
+        self.ask_unidentified(method, path).header("x-rh-identity", customer.header())
+    }
+
+    /// A request of nobody to the public API.
+    pub fn ask_unidentified(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{PUBLIC}{path}", self.public_url))
+    }
+
+    /// A request of `application` to the internal API, at `path` below its base.
+    pub fn answer(&self, application: &SourceApplication, method: Method, path: &str) -> RequestBuilder {
+        self.answer_unidentified(method, path).header("x-rh-exports-psk", &application.key)
+    }
+
+    /// A request of nobody to the internal API.
+    pub fn answer_unidentified(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{INTERNAL}{path}", self.internal_url))
+    }
+
+    /// A client for requests to anywhere.
+    pub fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// Waits until nothing is left in the outbox.
+    ///
+    /// # Panics
+    /// When something stays.
+    pub async fn drain(&self) {
+        let drained = self.wait_for_no("outbox").await;
+        assert!(drained.is_ok(), "{drained:?}");
+    }
+
+    /// The records in the topic of requests once the outbox is empty, in their order: `count` of them, and
+    /// what follows them.
+    ///
+    /// # Panics
+    /// When fewer come.
+    pub async fn records(&self, count: usize) -> Vec<StoredRecord> {
+        match self.try_records(count).await {
+            Ok(records) => records,
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
+    async fn try_records(&self, count: usize) -> Result<Vec<StoredRecord>> {
+        // The broker makes the topic for the first record.
+        self.wait_for_no("outbox").await?;
+        let reader = TopicReader::open(&self.settings.kafka, &self.settings.events.topic).await?;
+        let mut records = Vec::with_capacity(count);
+        while records.len() < count {
+            records.push(reader.next(PATIENCE).await?.context("a record is missing")?);
+        }
+        while let Some(further) = reader.next(Duration::from_millis(100)).await? {
+            records.push(further);
+        }
+        Ok(records)
+    }
+
+    /// Waits until `table` is empty.
+    ///
+    /// # Errors
+    /// When it does not become so, or the database does not answer.
+    pub async fn wait_for_no(&self, table: &str) -> Result<()> {
+        self.wait_for_count(&format!("SELECT count(*) FROM {table}"), 0).await
+    }
+
+    /// Waits until `sql`, which selects a count, says `expected`.
+    ///
+    /// # Errors
+    /// When it does not come to say so, or the database does not answer.
+    pub async fn wait_for_count(&self, sql: &str, expected: i64) -> Result<()> {
+        let client = self.database.connect().await?;
+        let waited = poll_until(PATIENCE, async || {
+            let count: i64 = client.query_one(sql, &[]).await?.get(0);
+            Ok((count == expected).then_some(()))
+        });
+        waited.await.with_context(|| format!("waiting for {expected}: {sql}"))
+    }
+
+    /// What `sql` counts.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let count = async { anyhow::Ok(self.database.connect().await?.query_one(sql, &[]).await?.get(0)) };
+        match count.await {
+            Ok(count) => count,
+            Err(error) => panic!("{sql}: {error:#}"),
+        }
+    }
+
+    /// Stops all services. Nothing may wait to be sent, no upload may be under way, and no service may have
+    /// failed.
+    ///
+    /// # Panics
+    /// When one of these is not so.
+    pub async fn end(mut self) {
+        self.ended = true;
+        let ended = self.try_end().await;
+        assert!(ended.is_ok(), "the app does not end well: {ended:?}");
+    }
+
+    async fn try_end(&self) -> Result<()> {
+        self.wait_for_no("outbox").await?;
+        self.wait_for_no("upload_attempts").await?;
+        let stopped = self.context.stop(PATIENCE, std::future::pending()).await;
+        ensure!(stopped, "these tasks do not end: {:?}", self.context.tasks().running());
+        ensure!(self.context.tasks().failure().is_none(), "a task failed");
+        Ok(())
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // A test that fails has said why.
+        if !self.ended && !thread::panicking() {
+            panic!("a test must end its app with TestApp::end");
+        }
+    }
+}
+
+/// The body of an answer that must have this status.
+///
+/// # Panics
+/// When it has another, with the body.
+pub async fn expect(response: Result<Response, reqwest::Error>, status: u16) -> Response {
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => panic!("no answer: {error:#}"),
+    };
+    if response.status() != status {
+        let (got, url) = (response.status(), response.url().clone());
+        panic!("{url} answered {got} instead of {status}: {}", response.text().await.unwrap_or_default());
+    }
+    response
+}

@@ -1,0 +1,17 @@
+//! What the tests of the whole share.
+//!
+//! [`TestApp`] runs the public API, the internal API, the dispatcher and the expiry-reaper in this process,
+//! wired as their binaries wire them, on a database, topic and key prefix of its own. A [`Customer`] asks
+//! for exports, a [`SourceApplication`] delivers. Tests are in `tests/`, a program for each theme.
+
+mod app;
+mod customer;
+mod settings;
+mod source_application;
+
+pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp, expect};
+pub use customer::{Customer, identity_header};
+pub use settings::{
+    AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database,
+};
+pub use source_application::SourceApplication;

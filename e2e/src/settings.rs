@@ -1,0 +1,219 @@
+//! The settings of a test's services.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use access::{ApplicationSettings, Applications, KeyHash};
+use anyhow::{Context as _, Result};
+use bus::{EventSettings, KafkaSettings};
+use dispatcher::DispatcherSettings;
+use domain::{ApplicationName, Period, ResourceName, Secret};
+use expiry_reaper::ExpiryReaperSettings;
+use internal_api::InternalApiSettings;
+use public_api::PublicApiSettings;
+use service::{LifecycleSettings, TelemetrySettings, http::HttpSettings};
+use store::Store;
+use testkit::{TestBucket, TestDatabase, TestTopic};
+
+/// Answers for `exampleResource` and `anotherExampleResource`.
+pub const SOURCE_APPLICATION: &str = "exampleApplication";
+
+/// Another application, with a key of its own; it answers for `otherResource`.
+pub const OTHER_APPLICATION: &str = "urn:redhat:application:other";
+
+/// An application without a key: it can be asked and cannot deliver.
+pub const SILENT_APPLICATION: &str = "silentApplication";
+
+/// Everything that a test may set otherwise before its services start.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// Of all services.
+    pub database: store::Settings,
+    /// Of the dispatcher.
+    pub kafka: KafkaSettings,
+    /// Of the public API and the dispatcher.
+    pub events: EventSettings,
+    /// Of both APIs and the expiry-reaper.
+    pub object_store: blobs::Settings,
+    /// Of both APIs.
+    pub applications: Applications,
+    /// Of the public API.
+    pub public_api: PublicApiSettings,
+    /// Of the internal API.
+    pub internal_api: InternalApiSettings,
+    /// Of the dispatcher.
+    pub dispatcher: DispatcherSettings,
+    /// Of the expiry-reaper.
+    pub expiry_reaper: ExpiryReaperSettings,
+}
+
+impl AppSettings {
+    /// As by default, on a test's own database, topic and prefix, on free ports, and looking often.
+    pub(crate) fn new(database: &TestDatabase, topic: &TestTopic, bucket: &TestBucket) -> Self {
+        Self {
+            database: database_settings(&database.url()),
+            kafka: KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() },
+            events: EventSettings { topic: topic.name.clone(), ..EventSettings::default() },
+            object_store: object_store_settings(bucket),
+            applications: applications(),
+            public_api: PublicApiSettings {
+                listen: any_port(),
+                ops_listen: any_port(),
+                http: http_settings(),
+                ..PublicApiSettings::default()
+            },
+            internal_api: InternalApiSettings {
+                listen: any_port(),
+                ops_listen: any_port(),
+                http: http_settings(),
+                ..InternalApiSettings::default()
+            },
+            dispatcher: DispatcherSettings {
+                ops_listen: any_port(),
+                deadline_poll: OFTEN,
+                ..DispatcherSettings::default()
+            },
+            expiry_reaper: ExpiryReaperSettings {
+                ops_listen: any_port(),
+                poll: OFTEN,
+                ..ExpiryReaperSettings::default()
+            },
+        }
+    }
+
+    pub(crate) fn of_public_api(&self) -> public_api::Settings {
+        public_api::Settings {
+            telemetry: TelemetrySettings::default(),
+            lifecycle: LifecycleSettings::default(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            events: self.events.clone(),
+            applications: self.applications.clone(),
+            public_api: self.public_api.clone(),
+        }
+    }
+
+    pub(crate) fn of_internal_api(&self) -> internal_api::Settings {
+        internal_api::Settings {
+            telemetry: TelemetrySettings::default(),
+            lifecycle: LifecycleSettings::default(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            applications: self.applications.clone(),
+            internal_api: self.internal_api.clone(),
+        }
+    }
+
+    pub(crate) fn of_dispatcher(&self) -> dispatcher::Settings {
+        dispatcher::Settings {
+            telemetry: TelemetrySettings::default(),
+            lifecycle: LifecycleSettings::default(),
+            database: self.database.clone(),
+            kafka: self.kafka.clone(),
+            events: self.events.clone(),
+            dispatcher: self.dispatcher.clone(),
+        }
+    }
+
+    pub(crate) fn of_expiry_reaper(&self) -> expiry_reaper::Settings {
+        expiry_reaper::Settings {
+            telemetry: TelemetrySettings::default(),
+            lifecycle: LifecycleSettings::default(),
+            database: self.database.clone(),
+            object_store: self.object_store.clone(),
+            expiry_reaper: self.expiry_reaper.clone(),
+        }
+    }
+}
+
+/// How often the loops look for what is due: a test waits for them, and a busy machine must not choke.
+const OFTEN: Period = Period::from_millis(200);
+
+/// The key with which `application` calls.
+pub(crate) fn key_of(application: &str) -> String {
+    format!("key-of-{application}")
+}
+
+/// A database with all migrations. They run once, and are copied for each test.
+///
+/// # Errors
+/// When the test servers do not run, or a migration fails.
+pub async fn migrated_database() -> Result<TestDatabase> {
+    let key = format!("e2e_{:016x}", migrations_hash()?);
+    TestDatabase::from_template(&key, async |url| {
+        Store::connect(database_settings(&url)).migrate().await.context("migrating the template")?;
+        Ok(())
+    })
+    .await
+}
+
+fn migrations_hash() -> Result<u64> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
+    let mut files: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path().join("up.sql"))).collect::<Result<_>>()?;
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files.iter().filter(|file| file.exists()) {
+        fs::read(file)?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+fn database_settings(url: &str) -> store::Settings {
+    store::Settings {
+        url: Secret::from(url),
+        // Four services of many tests share one server.
+        pool_size: 4,
+        // The machine may be busy; tests of the wait itself set their own.
+        pool_wait: Period::from_secs(20),
+        ..store::Settings::default()
+    }
+}
+
+fn object_store_settings(bucket: &TestBucket) -> blobs::Settings {
+    let connection = bucket.connection.clone();
+    blobs::Settings {
+        kind: blobs::Kind::S3,
+        prefix: bucket.prefix.clone(),
+        s3: blobs::S3Settings {
+            bucket: connection.bucket,
+            region: Some(connection.region),
+            endpoint: Some(connection.endpoint),
+            access_key_id: Some(connection.access_key_id),
+            secret_access_key: Some(Secret::from(connection.secret_access_key)),
+            allow_http: true,
+            ..blobs::S3Settings::default()
+        },
+        ..blobs::Settings::default()
+    }
+}
+
+fn http_settings() -> HttpSettings {
+    HttpSettings { workers: Some(1), ..HttpSettings::default() }
+}
+
+fn applications() -> Applications {
+    let of = |application: &str, resources: &[&str], has_key: bool| {
+        let name = ApplicationName::parse(application).ok()?;
+        let settings = ApplicationSettings {
+            keys_sha256: has_key.then(|| KeyHash::of(key_of(application).as_bytes())).into_iter().collect(),
+            resources: resources.iter().filter_map(|resource| ResourceName::parse(resource).ok()).collect(),
+            ..ApplicationSettings::default()
+        };
+        Some((name, settings))
+    };
+    let all = [
+        of(SOURCE_APPLICATION, &["exampleResource", "anotherExampleResource"], true),
+        of(OTHER_APPLICATION, &["otherResource"], true),
+        of(SILENT_APPLICATION, &["silentResource"], false),
+    ];
+    all.into_iter().flatten().collect::<BTreeMap<_, _>>()
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
