@@ -3,7 +3,10 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use bus::reader::{StoredRecord, TopicReader};
+use bus::{
+    reader::{StoredRecord, TopicReader},
+    topics::ensure_topics,
+};
 use domain::{ManualClock, SharedClock};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use service::Context;
@@ -71,6 +74,7 @@ impl TestApp {
         let (topic, bucket) = (TestTopic::new("requests")?, TestBucket::new("e2e")?);
         let mut settings = AppSettings::new(&database, &topic, &bucket);
         change(&mut settings);
+        ensure_topics(&settings.kafka, &[&settings.events.topic], 1).await?;
         let clock = ManualClock::at(BEGINNING.parse()?);
         let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
 
@@ -148,7 +152,6 @@ impl TestApp {
     }
 
     async fn try_records(&self, count: usize) -> Result<Vec<StoredRecord>> {
-        // The broker makes the topic for the first record.
         self.wait_for_no("outbox").await?;
         let reader = TopicReader::open(&self.settings.kafka, &self.settings.events.topic).await?;
         let mut records = Vec::with_capacity(count);
