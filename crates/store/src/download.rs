@@ -1,12 +1,18 @@
 //! The archive of an export, if it can be downloaded.
 
 use chrono::{DateTime, Utc};
-use domain::{ExportStatus, Manifest, Owner, ids::ExportId};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection,
+    QueryDsl as _, RunQueryDsl as _, SelectableHelper as _,
+};
+use domain::{Export, ExportStatus, Manifest, Owner, ids::ExportId};
 
 use crate::{
     error::StoreError,
-    freeze::{load_manifest, lock_export, refreeze},
+    freeze::{lock_export, parse_manifest, refreeze},
     pool::Store,
+    rows::ExportRow,
+    schema::{exports, manifests, owners},
 };
 
 /// Whether an export can be downloaded.
@@ -36,21 +42,21 @@ impl Store {
         id: ExportId,
         now: DateTime<Utc>,
     ) -> Result<Downloadable, StoreError> {
-        let Some(found) = self.find_export(owner, id).await? else { return Ok(Downloadable::NotFound) };
-        if found.export.is_expired(now) {
+        let found = self.statement("find download", move |connection| find(connection, &owner, id)).await?;
+        let Some((export, manifest)) = found else { return Ok(Downloadable::NotFound) };
+        if export.is_expired(now) {
             return Ok(Downloadable::Expired);
         }
-        match found.export.status {
+        match export.status {
             ExportStatus::Pending | ExportStatus::Running => return Ok(Downloadable::NotReady),
             ExportStatus::Failed => return Ok(Downloadable::AllFailed),
             ExportStatus::Partial | ExportStatus::Complete => {}
         }
-        let manifest =
-            self.statement("load manifest", move |connection| load_manifest(connection, id)).await?;
         match manifest {
             Some(manifest) if !manifest.is_outdated(now) => Ok(Downloadable::Ready(Box::new(manifest))),
             Some(_) => self.refreeze(id, now).await,
-            None => Ok(Downloadable::NotFound),
+            // Released by a service whose clock is ahead of ours.
+            None => Ok(Downloadable::Expired),
         }
     }
 
@@ -63,4 +69,25 @@ impl Store {
             .await?;
         Ok(manifest.map_or(Downloadable::NotFound, |manifest| Downloadable::Ready(Box::new(manifest))))
     }
+}
+
+fn find(
+    connection: &mut PgConnection,
+    owner: &Owner,
+    id: ExportId,
+) -> Result<Option<(Export, Option<Manifest>)>, StoreError> {
+    let found = exports::table
+        .inner_join(owners::table)
+        .left_join(manifests::table)
+        .filter(exports::id.eq(id.as_uuid()))
+        .filter(exports::deleted_at.is_null())
+        .filter(owners::org_id.eq(&owner.org_id))
+        .filter(owners::account.eq(&owner.account))
+        .filter(owners::username.eq(&owner.username))
+        .select((ExportRow::as_select(), manifests::document.nullable()))
+        .get_result::<(ExportRow, Option<String>)>(connection)
+        .optional()?;
+    let Some((export, document)) = found else { return Ok(None) };
+    let manifest = document.map(|document| parse_manifest(id, &document)).transpose()?;
+    Ok(Some((export.try_into()?, manifest)))
 }

@@ -6,6 +6,7 @@
 //! Times come in from outside (`domain::Clock`), so that tests can stand at the edge of a deadline.
 
 mod answers;
+mod connection;
 mod count;
 mod create;
 mod deadlines;

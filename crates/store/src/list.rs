@@ -2,10 +2,10 @@
 
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
-    RunQueryDsl as _, SelectableHelper as _,
-    dsl::{exists, sql},
+    RunQueryDsl, SelectableHelper as _,
+    dsl::exists,
     pg::Pg,
-    sql_types::BigInt,
+    sql_types::{BigInt, Text},
 };
 use domain::{Export, ListQuery, Owner, SortDirection, SortField};
 
@@ -13,7 +13,8 @@ use crate::{
     error::StoreError,
     pool::Store,
     rows::ExportRow,
-    schema::{exports, owners, resources},
+    schema::{exports, resources},
+    statement::prepared_statement,
 };
 
 /// One page of a listing.
@@ -24,6 +25,21 @@ pub struct ExportPage {
     /// The page itself.
     pub exports: Vec<Export>,
 }
+
+/// The id of an owner, and how many exports he has.
+struct CountOf(Owner);
+
+prepared_statement!(CountOf, (BigInt, BigInt), |self, out| {
+    out.push_sql(
+        "SELECT id, export_count + (SELECT coalesce(sum(delta), 0)::bigint FROM export_count_deltas \
+         WHERE owner_id = owners.id) FROM owners WHERE org_id = ",
+    );
+    out.push_bind_param::<Text, _>(&self.0.org_id)?;
+    out.push_sql(" AND account = ");
+    out.push_bind_param::<Text, _>(&self.0.account)?;
+    out.push_sql(" AND username = ");
+    out.push_bind_param::<Text, _>(&self.0.username)?;
+});
 
 impl Store {
     /// The exports of `owner` that match `query`, expired ones included, deleted ones not. The count is
@@ -37,19 +53,8 @@ impl Store {
 }
 
 fn list(connection: &mut PgConnection, owner: &Owner, query: &ListQuery) -> Result<ExportPage, StoreError> {
-    let counted = owners::table
-        .filter(owners::org_id.eq(&owner.org_id))
-        .filter(owners::account.eq(&owner.account))
-        .filter(owners::username.eq(&owner.username))
-        .select((
-            owners::id,
-            owners::export_count
-                + sql::<BigInt>(
-                    "(SELECT coalesce(sum(delta), 0)::bigint FROM export_count_deltas WHERE owner_id = owners.id)",
-                ),
-        ))
-        .get_result::<(i64, i64)>(connection)
-        .optional()?;
+    let counted: Option<(i64, i64)> =
+        RunQueryDsl::get_result(&CountOf(owner.clone()), connection).optional()?;
     let Some((owner_id, all)) = counted else { return Ok(ExportPage { count: 0, exports: Vec::new() }) };
     let count =
         if has_filter(query) { matching(owner_id, query).count().get_result(connection)? } else { all };

@@ -1,12 +1,13 @@
 //! Bringing the database to this version's schema.
 
-use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use diesel::{
+    PgConnection, QueryableByName, RunQueryDsl as _,
+    migration::{Migration, MigrationSource as _, MigrationVersion},
+    pg::Pg,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use crate::{
-    error::StoreError,
-    pool::{Store, open},
-};
+use crate::{connection::open, error::StoreError, pool::Store};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -28,6 +29,12 @@ pub enum MigrationError {
     /// The process is stopping.
     #[error("interrupted")]
     Interrupted,
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
 }
 
 impl Store {
@@ -55,18 +62,33 @@ fn apply(connection: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
         .bind::<diesel::sql_types::BigInt, _>(LOCK)
         .execute(connection)
         .map_err(MigrationError::Lock)?;
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("store::migrating", |_| std::process::abort());
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrationError::Migration)?;
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("store::migrated", |_| std::process::abort());
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
 /// Fails with [`StoreError::Unavailable`] while migrations of this version are missing.
+///
+/// It does not ask the migration harness, which would create its table where that is missing: a service
+/// may run with a role that creates nothing.
 pub(crate) fn ensure_applied(connection: &mut PgConnection) -> Result<(), StoreError> {
-    // In a transaction, because the harness creates its own table when that is missing.
-    connection.transaction(|connection| match connection.has_pending_migration(MIGRATIONS) {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            Err(StoreError::Unavailable { reason: "migrations are missing: run `migrate`".to_owned() })
-        }
-        Err(error) => Err(StoreError::Unavailable { reason: error.to_string() }),
-    })
+    let missing = || StoreError::Unavailable { reason: "migrations are missing: run `migrate`".to_owned() };
+    let known: Vec<Box<dyn Migration<Pg>>> =
+        MIGRATIONS.migrations().map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
+    let applied: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations")
+        .load(connection)
+        .map_err(|error| match StoreError::from(error) {
+            StoreError::Statement(_) => missing(),
+            other => other,
+        })?;
+    let is_applied =
+        |version: &MigrationVersion<'_>| applied.iter().any(|row| row.version == version.to_string());
+    if known.iter().all(|migration| is_applied(&migration.name().version())) {
+        Ok(())
+    } else {
+        Err(missing())
+    }
 }

@@ -1,20 +1,32 @@
 //! The way in: a pool of connections, and the two calls everything goes through.
 
-use std::{sync::Arc, time::Duration, time::Instant};
-
-use diesel::{
-    Connection as _, ConnectionError, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, r2d2,
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
 };
-use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{error::StoreError, migrations, settings::Settings};
+use diesel::{Connection as _, PgConnection, r2d2};
+use tokio::{
+    sync::Semaphore,
+    time::{timeout, timeout_at},
+};
 
-/// A connection that was used more recently than this is taken to be alive: asking first would cost every
-/// request a round trip.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+use crate::{
+    connection::{Manager, ensure_writable},
+    error::StoreError,
+    migrations,
+    settings::Settings,
+};
 
 /// How often a transaction that collided with others is run.
 const MAX_RUNS: u32 = 5;
+
+/// Opening a connection is given this long even to whoever has waited for his turn until the last moment.
+const MIN_CONNECT: Duration = Duration::from_millis(100);
+
+/// Twice this is the longest pause between attempts to connect to a database that is away: not so short
+/// that a process hammers it, and not so long that requests go on failing when it is back.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Postgres, through a bounded pool. Clones share the pool.
 #[derive(Clone)]
@@ -22,6 +34,7 @@ pub struct Store {
     pool: r2d2::Pool<Manager>,
     permits: Arc<Semaphore>,
     wait: Duration,
+    longest: Duration,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -41,17 +54,18 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub fn connect(settings: Settings) -> Self {
         let wait = settings.pool_wait.as_duration();
+        let longest = wait + 2 * settings.statement_timeout.as_duration();
         let size = settings.pool_size.max(1);
         let settings = Arc::new(settings);
         let pool = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .test_on_check_out(true)
-            // Also the ceiling of the pause between attempts to connect.
-            .connection_timeout(Duration::from_secs(1))
+            // Of use only for the pause between attempts: it grows to half of this.
+            .connection_timeout(2 * RETRY_PAUSE)
             .error_handler(Box::new(r2d2::NopErrorHandler))
-            .build_unchecked(Manager { settings: Arc::clone(&settings) });
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)), wait, settings }
+            .build_unchecked(Manager::new(Arc::clone(&settings)));
+        Self { pool, permits: Arc::new(Semaphore::new(size as usize)), wait, longest, settings }
     }
 
     /// Runs `work` as one transaction: all of it or nothing. `work` is run again when it collides with
@@ -84,13 +98,15 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut PgConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let Ok(Ok(permit)) = timeout(self.wait, Arc::clone(&self.permits).acquire_owned()).await else {
-            return Err(StoreError::Busy);
-        };
-        let (pool, wait, span) = (self.pool.clone(), self.wait, tracing::debug_span!("transaction", name));
-        let ran = tokio::task::spawn_blocking(move || {
+        let deadline = Instant::now() + self.wait;
+        let permit = timeout_at(deadline.into(), Arc::clone(&self.permits).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(StoreError::Busy) };
+        let (pool, span) = (self.pool.clone(), tracing::debug_span!("transaction", name));
+        let running = tokio::task::spawn_blocking(move || {
+            // Dropped last, and not when the caller goes away: as long as the work runs it has a connection.
             let _permit = permit;
             let _entered = span.entered();
+            let wait = deadline.saturating_duration_since(Instant::now()).max(MIN_CONNECT);
             let mut pooled = pool
                 .get_timeout(wait)
                 .map_err(|error| StoreError::Unavailable { reason: error.to_string() })?;
@@ -107,7 +123,11 @@ impl Store {
                 }
             }
         });
-        ran.await.unwrap_or_else(|panicked| match panicked.try_into_panic() {
+        // Postgres ends what takes too long; but a server or a network that is frozen ends nothing.
+        let Ok(ran) = timeout(self.longest, running).await else {
+            return Err(StoreError::Unavailable { reason: "the database does not answer".to_owned() });
+        };
+        ran.unwrap_or_else(|panicked| match panicked.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(StoreError::Unavailable { reason: "the process is stopping".to_owned() }),
         })
@@ -135,73 +155,5 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("pool", &self.pool_state()).finish()
-    }
-}
-
-/// Opens connections and tells which are fit for use.
-struct Manager {
-    settings: Arc<Settings>,
-}
-
-/// A connection with what is known of its health.
-struct Pooled {
-    connection: PgConnection,
-    last_known_alive: Instant,
-    broken: bool,
-}
-
-impl r2d2::ManageConnection for Manager {
-    type Connection = Pooled;
-    type Error = ConnectionError;
-
-    fn connect(&self) -> Result<Pooled, ConnectionError> {
-        Ok(Pooled { connection: open(&self.settings)?, last_known_alive: Instant::now(), broken: false })
-    }
-
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), ConnectionError> {
-        if pooled.last_known_alive.elapsed() >= TRUSTED_FOR {
-            // `SELECT 1` would pass on a server that was demoted to a replica.
-            ensure_writable(&mut pooled.connection).map_err(ConnectionError::BadConnection)?;
-            pooled.last_known_alive = Instant::now();
-        }
-        Ok(())
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.broken || std::thread::panicking() || r2d2::R2D2Connection::is_broken(&mut pooled.connection)
-    }
-}
-
-/// Opens a connection outside the pool, with the same limits.
-pub(crate) fn open(settings: &Settings) -> Result<PgConnection, ConnectionError> {
-    let mut url = settings.url.expose().to_owned();
-    url.push(if url.contains('?') { '&' } else { '?' });
-    url.push_str("connect_timeout=");
-    // libpq takes whole seconds, and less than two as two.
-    url.push_str(&settings.connect_timeout.as_duration().as_secs().max(2).to_string());
-    url.push_str("&keepalives_idle=15&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=15000");
-    let mut connection = PgConnection::establish(&url)?;
-    let statement_timeout_ms = settings.statement_timeout.as_duration().as_millis();
-    let lock_timeout_ms = settings.lock_timeout.as_duration().as_millis();
-    connection
-        .batch_execute(&format!(
-            "SET statement_timeout = {statement_timeout_ms}; SET lock_timeout = {lock_timeout_ms}; \
-             SET idle_in_transaction_session_timeout = {statement_timeout_ms}; SET lc_messages = 'C'"
-        ))
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    ensure_writable(&mut connection).map_err(ConnectionError::BadConnection)?;
-    Ok(connection)
-}
-
-diesel::define_sql_function! {
-    /// Whether the server is a replica.
-    fn pg_is_in_recovery() -> diesel::sql_types::Bool;
-}
-
-fn ensure_writable(connection: &mut PgConnection) -> Result<(), String> {
-    match diesel::select(pg_is_in_recovery()).get_result::<bool>(connection) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err("the database is a read-only replica".to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }

@@ -1,5 +1,7 @@
 //! Asking again for what was asked before, with the same events: for a broker that forgets on restart.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
@@ -78,7 +80,8 @@ impl Store {
         .await
     }
 
-    /// Queues records, each with its export, all or nothing.
+    /// Queues records, each with its export, all or nothing. Those whose export is gone meanwhile are left
+    /// out: nobody wants them any more.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -88,8 +91,20 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         self.tx("enqueue records", move |connection| {
+            let ids: Vec<Uuid> = records.iter().map(|(export_id, _)| *export_id.as_uuid()).collect();
+            // Locked, so that none is deleted, and its unsent records cancelled, before these are there.
+            let live: HashSet<Uuid> = exports::table
+                .filter(exports::id.eq_any(&ids))
+                .filter(exports::deleted_at.is_null())
+                .order(exports::id)
+                .select(exports::id)
+                .for_share()
+                .load(connection)?
+                .into_iter()
+                .collect();
             records
                 .iter()
+                .filter(|(export_id, _)| live.contains(export_id.as_uuid()))
                 .try_for_each(|(export_id, record)| outbox::enqueue(connection, *export_id, record, now))
         })
         .await

@@ -17,12 +17,16 @@ use std::{
 use diesel::{PgConnection, connection::SimpleConnection as _};
 use tokio::sync::Notify;
 
-use crate::pool::{Store, open};
+use crate::{connection::open, pool::Store};
 
 const CHANNEL: &str = "outbox";
 
 /// How long the listener sleeps between looks at its socket; a look is one system call.
 const LISTEN_EVERY: Duration = Duration::from_millis(3);
+
+/// How long the sender waits for others to join after it has sent: more often than the listener looks
+/// would be in vain.
+const GATHER_FOR: Duration = LISTEN_EVERY;
 
 /// How long both wait before they connect again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
@@ -91,15 +95,16 @@ impl Drop for WakeupListener {
 fn send_loop(wanted: &Receiver<()>, connect: impl Fn() -> Option<PgConnection>) {
     let mut connection = None;
     while wanted.recv().is_ok() {
-        let live = connection.take().or_else(&connect);
-        connection = live.and_then(|mut connection: PgConnection| {
-            connection.batch_execute(&format!("NOTIFY {CHANNEL}")).is_ok().then_some(connection)
-        });
-        if connection.is_none() {
-            // The dispatcher polls meanwhile.
-            thread::sleep(RECONNECT_AFTER);
-        }
+        // A connection that has idled may have been closed meanwhile: then a new one is tried at once.
+        connection = connection.take().and_then(notify).or_else(|| connect().and_then(notify));
+        // Without one the wake-up is lost; the dispatcher polls meanwhile.
+        thread::sleep(if connection.is_some() { GATHER_FOR } else { RECONNECT_AFTER });
     }
+}
+
+/// Sends a notification and returns the connection, unless it is broken.
+fn notify(mut connection: PgConnection) -> Option<PgConnection> {
+    connection.batch_execute(&format!("NOTIFY {CHANNEL}")).is_ok().then_some(connection)
 }
 
 /// Returns when the connection is lost or listening is to end.

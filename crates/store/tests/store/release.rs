@@ -159,14 +159,16 @@ async fn the_plan_of_a_dry_run_is_what_is_then_done() {
     fixture.clock.advance(TimeDelta::days(2));
     let now = fixture.now();
     let plan = fixture.store.reap_plan(now, long_ago, now).await.unwrap();
+    let store = &fixture.store;
+    let leased = store.lease_object_deletions(LeaseToken::random(), now, now, 10).await.unwrap();
+    let count = |done: usize| i64::try_from(done).unwrap();
     let done = store::ReapPlan {
-        objects: fixture.store.lease_object_deletions(LeaseToken::random(), now, now, 10).await.unwrap().len()
-            as i64,
-        deleted: fixture.store.release_deleted(now, now, 10).await.unwrap() as i64,
-        expired_sources: fixture.store.release_expired_sources(now, now, 10).await.unwrap() as i64,
-        expired: fixture.store.release_expired(now, now, 10).await.unwrap() as i64,
-        purges: fixture.store.purge_expired(long_ago, 10).await.unwrap() as i64,
-        uploads: fixture.store.expire_uploads(now, 10).await.unwrap() as i64,
+        objects: count(leased.len()),
+        deleted: count(store.release_deleted(now, now, 10).await.unwrap()),
+        expired_sources: count(store.release_expired_sources(now, now, 10).await.unwrap()),
+        expired: count(store.release_expired(now, now, 10).await.unwrap()),
+        purges: count(store.purge_expired(long_ago, 10).await.unwrap()),
+        uploads: count(store.expire_uploads(now, 10).await.unwrap()),
     };
     assert_eq!(plan, done);
 }

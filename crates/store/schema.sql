@@ -1,0 +1,248 @@
+-- The schema that migrations/ make. Generated; see tests/store/schema.rs.
+
+CREATE TABLE public.export_count_deltas (
+    owner_id bigint NOT NULL,
+    delta bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+COMMENT ON TABLE public.export_count_deltas IS 'Changes to owners.export_count. Adding a row never waits for another writer, as updating the owner would; count = owners.export_count + sum(delta), exact in every snapshot.';
+
+CREATE TABLE public.exports (
+    id uuid NOT NULL,
+    owner_id bigint NOT NULL,
+    name text NOT NULL,
+    format text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    requester_identity text,
+    deleted_at timestamp with time zone,
+    released_at timestamp with time zone,
+    CONSTRAINT exports_check CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['partial'::text, 'complete'::text, 'failed'::text])))),
+    CONSTRAINT exports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text]))),
+    CONSTRAINT exports_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'partial'::text, 'complete'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.exports IS 'What customers asked for.';
+
+COMMENT ON COLUMN public.exports.owner_id IS 'owners.id. No foreign key: its check would lock the one row of a busy owner in every create.';
+
+COMMENT ON COLUMN public.exports.requester_identity IS 'The x-rh-identity header of the request, for asking sources again; NULL once the export has ended.';
+
+COMMENT ON COLUMN public.exports.deleted_at IS 'Tombstone: from here on the export does not exist for anybody.';
+
+COMMENT ON COLUMN public.exports.released_at IS 'When its objects were handed to object_deletions, after expiry or deletion.';
+
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    token uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.leases IS 'Work that one process at a time does, such as the sweeps of object storage.';
+
+CREATE TABLE public.manifests (
+    export_id uuid NOT NULL,
+    revision integer NOT NULL,
+    etag text NOT NULL,
+    document text NOT NULL
+);
+
+COMMENT ON TABLE public.manifests IS 'The frozen archive of each ended export: what its bytes follow from. The latest revision only.';
+
+CREATE TABLE public.object_deletions (
+    object_key text NOT NULL,
+    store_upload_id text,
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease_token uuid
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+COMMENT ON TABLE public.object_deletions IS 'Objects to delete from object storage.';
+
+COMMENT ON COLUMN public.object_deletions.due_at IS 'Not before this; moved into the future by a lease or a failed attempt.';
+
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    export_id uuid NOT NULL,
+    topic text NOT NULL,
+    record_key text NOT NULL,
+    headers json NOT NULL,
+    payload bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    lease_token uuid,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text,
+    parked_at timestamp with time zone
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_insert_scale_factor='0.2', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='50000');
+
+COMMENT ON TABLE public.outbox IS 'Records to send to Kafka, written in the transaction of the change they tell of, deleted when the broker has them.';
+
+COMMENT ON COLUMN public.outbox.headers IS 'Array of [name, value].';
+
+COMMENT ON COLUMN public.outbox.due_at IS 'Not before this; moved into the future by a lease or a failed attempt. A new record is due at once, even for a dispatcher whose clock is behind that of the writer.';
+
+COMMENT ON COLUMN public.outbox.parked_at IS 'When it was set aside after too many failures; a person looks at it.';
+
+ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.owners (
+    id bigint NOT NULL,
+    org_id text NOT NULL,
+    account text NOT NULL,
+    username text NOT NULL,
+    export_count bigint DEFAULT 0 NOT NULL
+);
+
+COMMENT ON TABLE public.owners IS 'Whoever has created an export. Rows are never deleted.';
+
+COMMENT ON COLUMN public.owners.account IS 'Account number; empty where the organization has none.';
+
+COMMENT ON COLUMN public.owners.export_count IS 'Listed exports, as of the last folding of export_count_deltas.';
+
+ALTER TABLE public.owners ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.owners_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.resources (
+    export_id uuid NOT NULL,
+    id uuid NOT NULL,
+    "position" integer NOT NULL,
+    application text NOT NULL,
+    resource text NOT NULL,
+    filters json,
+    expires_at timestamp with time zone NOT NULL,
+    event_id uuid NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    deadline_at timestamp with time zone NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    settled_at timestamp with time zone,
+    error_code bigint,
+    error_message text,
+    object_key text,
+    object_released_at timestamp with time zone,
+    size_bytes bigint,
+    stored_bytes bigint,
+    crc32 bigint,
+    sha256 bytea,
+    CONSTRAINT resources_check CHECK (((settled_at IS NULL) = (status = 'pending'::text))),
+    CONSTRAINT resources_check1 CHECK (
+CASE
+    WHEN (status = 'complete'::text) THEN (num_nonnulls(object_key, size_bytes, stored_bytes, crc32, sha256) = 5)
+    ELSE (num_nonnulls(object_key, size_bytes, stored_bytes, crc32, sha256) = 0)
+END),
+    CONSTRAINT resources_check2 CHECK ((num_nonnulls(error_code, error_message) =
+CASE
+    WHEN (status = 'failed'::text) THEN 2
+    ELSE 0
+END)),
+    CONSTRAINT resources_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'complete'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.resources IS 'The sources of an export: one resource of one application each.';
+
+COMMENT ON COLUMN public.resources."position" IS 'Place in the request, from 0.';
+
+COMMENT ON COLUMN public.resources.filters IS 'As the customer gave them; json, not jsonb, which refuses NUL in texts.';
+
+COMMENT ON COLUMN public.resources.event_id IS 'Id of the event that asks for it; every copy of the event carries it.';
+
+COMMENT ON COLUMN public.resources.requested_at IS 'Time of that event.';
+
+COMMENT ON COLUMN public.resources.object_released_at IS 'When the object was handed to object_deletions.';
+
+COMMENT ON COLUMN public.resources.size_bytes IS 'Length of the identity bytes.';
+
+COMMENT ON COLUMN public.resources.stored_bytes IS 'Length of the gzip object.';
+
+COMMENT ON COLUMN public.resources.crc32 IS 'CRC-32 of the identity bytes.';
+
+COMMENT ON COLUMN public.resources.sha256 IS 'SHA-256 of the identity bytes.';
+
+CREATE TABLE public.upload_attempts (
+    id uuid NOT NULL,
+    export_id uuid NOT NULL,
+    resource_id uuid NOT NULL,
+    object_key text NOT NULL,
+    store_upload_id text,
+    lease_expires_at timestamp with time zone NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.upload_attempts IS 'Uploads under way, each written before its first byte is stored. Settling deletes the row and must find it; whatever is past its lease is removed by the expiry-reaper. No foreign key: it outlives its export.';
+
+COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s id of the multipart upload: without it a dropped one cannot be found again.';
+
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.manifests
+    ADD CONSTRAINT manifests_pkey PRIMARY KEY (export_id);
+
+ALTER TABLE ONLY public.object_deletions
+    ADD CONSTRAINT object_deletions_pkey PRIMARY KEY (object_key);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.owners
+    ADD CONSTRAINT owners_org_id_account_username_key UNIQUE (org_id, account, username);
+
+ALTER TABLE ONLY public.owners
+    ADD CONSTRAINT owners_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.resources
+    ADD CONSTRAINT resources_pkey PRIMARY KEY (export_id, id);
+
+ALTER TABLE ONLY public.upload_attempts
+    ADD CONSTRAINT upload_attempts_pkey PRIMARY KEY (id);
+
+CREATE INDEX export_count_deltas_by_owner ON public.export_count_deltas USING btree (owner_id);
+
+CREATE INDEX exports_by_deletion ON public.exports USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX exports_by_expiry ON public.exports USING btree (expires_at) WHERE (released_at IS NULL);
+
+CREATE INDEX exports_by_owner ON public.exports USING btree (owner_id, created_at, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX exports_by_release ON public.exports USING btree (released_at) WHERE ((released_at IS NOT NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX object_deletions_by_due ON public.object_deletions USING btree (due_at);
+
+CREATE INDEX outbox_by_export ON public.outbox USING btree (export_id, id);
+
+CREATE INDEX outbox_parked ON public.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
+
+CREATE INDEX resources_by_deadline ON public.resources USING btree (deadline_at) WHERE (status = 'pending'::text);
+
+CREATE INDEX resources_by_object_expiry ON public.resources USING btree (expires_at) WHERE ((status = 'complete'::text) AND (object_released_at IS NULL));
+
+CREATE INDEX upload_attempts_by_export ON public.upload_attempts USING btree (export_id);
+
+CREATE INDEX upload_attempts_by_lease ON public.upload_attempts USING btree (lease_expires_at);
+
+ALTER TABLE ONLY public.manifests
+    ADD CONSTRAINT manifests_export_id_fkey FOREIGN KEY (export_id) REFERENCES public.exports(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.resources
+    ADD CONSTRAINT resources_export_id_fkey FOREIGN KEY (export_id) REFERENCES public.exports(id) ON DELETE CASCADE;
