@@ -24,6 +24,7 @@ pub use home::DataDir;
 pub use kafka::{Kafka, KafkaOptions};
 pub use net::{all_free, free_ports};
 pub use postgres::{Postgres, PostgresOptions};
+pub use process::end_left_behind;
 pub use s3::{S3, S3Connection, S3Options};
 pub use server::Server;
 pub use spawner::{spawn, tied_command};

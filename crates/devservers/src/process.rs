@@ -33,14 +33,15 @@ pub(crate) fn send(pid: u32, signal: Signal) -> io::Result<()> {
     signal::kill(Pid::from_raw(pid), signal).map_err(io::Error::from)
 }
 
-/// Ends the server that a killed run left behind on this folder, if the noted process is one.
+/// Ends a process that a killed run left behind, if `pid`, noted by that run, is still one that was
+/// started with `folder` on its command line: ids are used again by others.
 ///
-/// The end is waited for: gently first, by force after `grace`.
-pub(crate) fn end_left_behind(pid: u32, folder: &Path, gentle: Signal, grace: Duration) {
+/// Its end is waited for: after the `gentle` signal first, by force after `grace`. Blocks meanwhile.
+pub fn end_left_behind(pid: u32, folder: &Path, gentle: Signal, grace: Duration) {
     if !is_alive(pid) || !works_on(pid, folder) {
         return;
     }
-    tracing::warn!(pid, data_dir = %folder.display(), "Ending a server that an earlier run left behind");
+    tracing::warn!(pid, data_dir = %folder.display(), "Ending a process that an earlier run left behind");
     for (signal, limit) in [(gentle, grace), (Signal::SIGKILL, Duration::from_secs(5))] {
         // An error means that it has just ended by itself.
         let _ = send(pid, signal);

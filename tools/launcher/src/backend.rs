@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::data_folder::DataFolder;
 use crate::screen::Stopwatch;
 
-/// Partitions of a topic: the most dispatchers' records and consumers that can go side by side.
-const PARTITIONS: u32 = 4;
+/// Partitions of the topic of the request events: as many consumers of one application can share it.
+const PARTITIONS: i32 = 4;
 const MAX_CONNECTIONS: u32 = 200;
 
 /// Where everything is, for whoever wants to look into it.
@@ -63,11 +63,7 @@ impl Servers {
             Ok::<_, devservers::Error>(postgres)
         };
         let kafka = async {
-            let started = Kafka::start(KafkaOptions {
-                data: within("kafka"),
-                partitions: PARTITIONS,
-                ..KafkaOptions::default()
-            });
+            let started = Kafka::start(KafkaOptions { data: within("kafka"), ..KafkaOptions::default() });
             let kafka = started.await?;
             println!("  Kafka ready after {watch}, {}", kafka.brokers());
             Ok(kafka)
@@ -79,6 +75,17 @@ impl Servers {
         };
         let (postgres, kafka, s3) = tokio::try_join!(postgres, kafka, s3)?;
         Ok(Self { postgres, kafka, s3 })
+    }
+
+    /// Makes the topic of the request events, if it is not there yet.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub(crate) async fn make_topic(&self, name: &str) -> Result<()> {
+        let settings = bus::KafkaSettings { brokers: self.kafka.brokers(), ..bus::KafkaSettings::default() };
+        bus::topics::ensure_topics(&settings, &[name], PARTITIONS)
+            .await
+            .context("making the topic of the events")
     }
 
     /// Where everything is.

@@ -20,7 +20,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// The ports used last time if they are free, else the usual ones (8080, 8081, 9001 and on) if those
+    /// The ports used last time if they are free, else the usual ones (8080, 8081, 9000 and on) if those
     /// are, else any. Kept in `ports.json`, so that addresses outlive a restart.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ impl Listeners {
     pub(crate) fn choose(folder: &DataFolder) -> Result<Self> {
         let path = folder.entry("ports.json");
         let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        let usual = Self::from([8080, 8081, 9001, 9002, 9003, 9004, 9005]);
+        let usual = Self::from([8080, 8081, 9001, 9002, 9003, 9004, 9000]);
         let chosen = match [kept, Some(usual)].into_iter().flatten().find(Self::are_free) {
             Some(listeners) => listeners,
             None => Self::from(devservers::free_ports::<7>().context("looking for free ports")?),

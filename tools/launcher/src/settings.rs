@@ -11,6 +11,9 @@ use crate::backend::Servers;
 use crate::data_folder::{DataFolder, write_private};
 use crate::listeners::Listeners;
 
+/// The file within the data folder.
+pub(crate) const FILE: &str = "settings.toml";
+
 /// The settings as the services will see them.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings(Table);
@@ -51,7 +54,13 @@ impl Settings {
         let text = format!(
             "# Written by scripts/run at each start; put your own settings into a file for --config.\n\n{text}"
         );
-        write_private(&folder.entry("settings.toml"), text.as_bytes())
+        write_private(&folder.entry(FILE), text.as_bytes())
+    }
+
+    /// The topic of the request events.
+    pub(crate) fn topic(&self) -> String {
+        let own = self.0.get("events").and_then(|section| section.get("topic")).and_then(Value::as_str);
+        own.map_or_else(|| bus::EventSettings::default().topic, ToOwned::to_owned)
     }
 
     /// `http://HOST:PORT` of a socket, for a client on this machine.
@@ -175,6 +184,7 @@ mod tests {
         assert_eq!(settings.url("public_api", "listen").unwrap(), "http://127.0.0.1:99");
         assert_eq!(settings.url("public_api", "ops_listen").unwrap(), "http://127.0.0.1:3");
         assert_eq!(settings.0["public_api"]["max_sources"].as_integer(), Some(5));
+        assert_eq!(chosen().topic(), "platform.export.requests");
         assert_eq!(settings.0["telemetry"]["filter"].as_str(), Some("debug"));
     }
 

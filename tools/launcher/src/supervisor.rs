@@ -173,7 +173,7 @@ impl State {
         // Ctrl-C in a terminal goes to this process, which then stops them in the right order.
         command.process_group(0);
         let child = devservers::spawn(command).with_context(failed)?;
-        Ok(Self::Running { child, since: Instant::now(), ready: false })
+        Ok(Self::Running { child, since: Instant::now(), ready: program.ready_url.is_none() })
     }
 }
 
@@ -197,7 +197,8 @@ impl Supervised {
             State::Pausing { until } if *until <= Instant::now() => match State::start(&self.program) {
                 Ok(state) => {
                     self.state = state;
-                    None
+                    // Otherwise its probe tells when.
+                    self.program.ready_url.is_none().then_some(Event::Ready { name })
                 }
                 Err(error) => {
                     Some(Event::NotStarted { name, error: format!("{error:#}"), pause: self.rest() })
