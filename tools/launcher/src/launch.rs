@@ -24,7 +24,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     };
     println!("\nStopping …");
     tokio::select! {
-        () = platform.stop() => {}
+        () = platform.stop() => println!("Stopped. Everything is kept in {}", arguments.data.display()),
         () = stop.next() => println!("Not waiting any longer"),
     }
     outcome

@@ -149,7 +149,8 @@ impl<'a> Platform<'a> {
     fn demo_program(&self, running: &Running) -> Result<Program> {
         let application = self.applications.get(DEMO).context("the demo application has no key")?;
         let internal_url = running.settings.url("internal_api", "listen")?;
-        self.programs().demo(&running.details.kafka_brokers, &internal_url, &application.psk)
+        let (brokers, topic) = (&running.details.kafka_brokers, running.settings.topic());
+        self.programs().demo(brokers, &topic, &internal_url, &application.psk)
     }
 
     fn details(&self) -> Result<Details> {

@@ -48,10 +48,11 @@ impl Programs<'_> {
     ///
     /// # Errors
     /// When it was not built or the file cannot be written.
-    pub(crate) fn demo(&self, brokers: &str, internal_url: &str, key: &str) -> Result<Program> {
+    pub(crate) fn demo(&self, brokers: &str, topic: &str, internal_url: &str, key: &str) -> Result<Program> {
         let key_file = self.folder.entry("inventory.key");
         write_private(&key_file, key.as_bytes())?;
-        let arguments = ["--brokers", brokers, "--internal-url", internal_url, "--key-file"];
+        let arguments =
+            ["--brokers", brokers, "--topic", topic, "--internal-url", internal_url, "--key-file"];
         Ok(Program {
             name: DEMO_PROGRAM.to_owned(),
             executable: self.binary(DEMO_PROGRAM)?,
