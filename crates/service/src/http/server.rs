@@ -82,6 +82,9 @@ where
     .client_request_timeout(settings.head_timeout.as_duration())
     .client_disconnect_timeout(settings.disconnect_timeout.as_duration())
     .max_connections(settings.max_connections)
+    // An answer of several writes on a kept-alive connection would wait 40 ms for the client's
+    // delayed acknowledgement.
+    .tcp_nodelay(true)
     .disable_signals()
     // Its own patience is without end: the context knows when the time is up.
     .shutdown_timeout(u64::from(u32::MAX));
