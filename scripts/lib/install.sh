@@ -14,7 +14,7 @@ source "$LIB_DIR/versions.env"
 
 TOOLS_DIR="${EXPORTS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/export-platform/tools}"
 # shellcheck disable=SC2034 # read by scripts/install
-ALL_GROUPS=(build run services test)
+ALL_GROUPS=(build run services test bench)
 
 # One line per system package: group, package, what for. A package may stand in several groups.
 package_table() {
@@ -37,6 +37,10 @@ test     p7zip-full               reads our archives: 7z
 test     libarchive-tools         reads our archives: bsdtar
 test     python3                  reads our archives: Python zipfile
 test     openjdk-17-jdk-headless  reads our archives: java.util.zip
+bench    wrk                      sends the load of the benchmarks
+bench    postgresql-contrib       pgbench and pg_test_fsync: what the database and the disk can do
+bench    curl                     transfers that uploads and downloads are compared with
+bench    python3                  runs the benchmarks
 TABLE
 }
 

@@ -1,11 +1,12 @@
 //! Runs the servers that a test run shares until it is told to stop: `PostgreSQL` (without fsync),
-//! Kafka and an S3 server. What they hold is thrown away at the next start.
+//! Kafka and an S3 server.
 //!
-//! Called by `scripts/test-servers`.
+//! Called by `scripts/test-servers`, which throws away what an earlier run left.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use devservers::{
@@ -15,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "Usage: test-servers --data DIR --file FILE [--with-pid PID]
 
-  --data DIR      folder for the servers' data; emptied first
+  --data DIR      folder for the servers' data
   --file FILE     where to write their addresses once all are ready; removed at the end
   --with-pid PID  stop when this process ends";
 
@@ -50,13 +51,25 @@ struct Servers {
 }
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> ExitCode {
     let Some(arguments) = arguments() else {
-        return Err(io::Error::other(USAGE));
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
     };
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until a signal or the end of the process to live with; the file is gone afterwards.
+async fn run(arguments: &Arguments) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let work = serve(&arguments);
+    let work = serve(arguments);
     let outcome = tokio::select! {
         outcome = work => outcome,
         _ = terminate.recv() => Ok(()),

@@ -1,0 +1,112 @@
+//! The launcher with the real programs, as `scripts/run` calls it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use testkit::{Process, poll_until};
+
+/// Starting a JVM and everything else beside other tests takes its time.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// A launcher in a folder of its own, on ports that no other test uses.
+struct Run {
+    folder: tempfile::TempDir,
+    process: Process,
+}
+
+impl Run {
+    fn start(arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("own.toml");
+        fs::write(&config, own_addresses(arguments.contains(&"--services"))?)?;
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let mut all = vec!["--data".to_owned(), at("data"), "--ready-file".to_owned(), at("ready.json")];
+        all.extend(["--config".to_owned(), config.display().to_string()]);
+        all.extend(arguments.iter().map(ToString::to_string));
+        let process =
+            Process::start(Path::new(env!("CARGO_BIN_EXE_launcher")), all, [], &folder.path().join("log"))?;
+        Ok(Self { folder, process })
+    }
+
+    fn ready_file(&self) -> PathBuf {
+        self.folder.path().join("ready.json")
+    }
+
+    /// What the ready file says, once it is there and `accept` takes it.
+    async fn ready(&self, accept: impl Fn(&Value) -> bool) -> Result<Value> {
+        let read = async || {
+            let Ok(text) = fs::read(self.ready_file()) else { return Ok(None) };
+            Ok(Some(serde_json::from_slice(&text)?).filter(&accept))
+        };
+        poll_until(LIMIT, read).await.with_context(|| self.process.log().unwrap_or_default())
+    }
+}
+
+fn own_addresses(services: bool) -> Result<String> {
+    let [public, internal, public_ops, internal_ops, dispatcher, reaper, standalone] =
+        devservers::free_ports::<7>()?;
+    let standalone = if services {
+        String::new()
+    } else {
+        format!("[standalone]\nops_listen = '127.0.0.1:{standalone}'\n")
+    };
+    Ok(format!(
+        "[public_api]\nlisten = '127.0.0.1:{public}'\nops_listen = '127.0.0.1:{public_ops}'\n\
+         [internal_api]\nlisten = '127.0.0.1:{internal}'\nops_listen = '127.0.0.1:{internal_ops}'\n\
+         [dispatcher]\nops_listen = '127.0.0.1:{dispatcher}'\n[expiry_reaper]\nops_listen = '127.0.0.1:{reaper}'\n\
+         {standalone}"
+    ))
+}
+
+fn pid_of(ready: &Value, service: &str) -> Option<i32> {
+    ready["pids"][service].as_i64().and_then(|pid| i32::try_from(pid).ok())
+}
+
+async fn makes_verified_exports(arguments: &[&str]) -> Result<()> {
+    let mut run = Run::start(arguments)?;
+    let status = run.process.wait(LIMIT).await?;
+    let log = run.process.log()?;
+    assert!(status.success(), "{log}");
+    assert_eq!(log.matches("checked against its meta.json").count(), 2, "{log}");
+    for file in ["inventory/packages", "inventory/processes", "inventory/mounts"] {
+        assert_eq!(log.matches(file).count(), 2, "{log}");
+    }
+    assert!(!run.ready_file().exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn standalone_makes_verified_exports_of_this_machine() -> Result<()> {
+    makes_verified_exports(&["--once"]).await
+}
+
+#[tokio::test]
+async fn the_separate_services_make_verified_exports_of_this_machine() -> Result<()> {
+    makes_verified_exports(&["--services", "--once"]).await
+}
+
+#[tokio::test]
+async fn a_killed_service_comes_back_and_the_ready_file_follows_it() -> Result<()> {
+    let mut run = Run::start(&["--no-demo"])?;
+    let ready = run.ready(|_| true).await?;
+    assert_eq!(ready["mode"], "standalone");
+    assert_eq!(ready["applications"]["exampleApplication"]["resources"][1], "anotherExampleResource");
+    assert_eq!(fs::metadata(run.ready_file())?.permissions().mode() & 0o777, 0o600);
+
+    let first = pid_of(&ready, "standalone").context("no process id")?;
+    kill(Pid::from_raw(first), Signal::SIGKILL)?;
+    let again = run.ready(|ready| pid_of(ready, "standalone").is_some_and(|pid| pid != first)).await?;
+    assert_eq!(again["public_url"], ready["public_url"]);
+    assert_eq!(again["postgres_url"], ready["postgres_url"]);
+
+    let status = run.process.terminate(LIMIT).await?;
+    assert!(status.success(), "{}", run.process.log()?);
+    assert!(!run.ready_file().exists());
+    Ok(())
+}
