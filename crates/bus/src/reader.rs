@@ -1,0 +1,141 @@
+//! Reading a topic from its beginning, apart from any consumer group: for tests, and for operators who
+//! want to see what was sent.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers as _},
+    types::RDKafkaErrorCode,
+};
+use tokio::{
+    task,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    client::Context,
+    error::KafkaFailure,
+    settings::{InvalidKafkaSettings, KafkaSettings},
+};
+
+/// How long the brokers may take to say which partitions the topic has.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads all partitions of one topic. It commits nothing and disturbs nobody.
+pub struct TopicReader {
+    topic: String,
+    consumer: StreamConsumer<Context>,
+}
+
+/// A record as it lies in the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The partition that holds it.
+    pub partition: i32,
+    /// Its place in the partition.
+    pub offset: i64,
+    /// None when it has no key.
+    pub key: Option<Vec<u8>>,
+    /// Names and values; a header without a value has an empty one here.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// None for a tombstone.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// Why a topic cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] InvalidKafkaSettings),
+    /// The brokers do not answer, or refuse.
+    #[error("topic `{0}` cannot be read")]
+    Topic(String, #[source] KafkaFailure),
+    /// The reader was interrupted.
+    #[error("the reader was interrupted")]
+    Interrupted,
+}
+
+impl TopicReader {
+    /// Opens `topic` at its first record.
+    ///
+    /// # Errors
+    /// [`ReadError`], also when the topic does not exist.
+    pub async fn open(settings: &KafkaSettings, topic: &str) -> Result<Self, ReadError> {
+        let mut config = settings.client_config()?;
+        // The library asks for a group even though none is joined and nothing is committed.
+        config.set("group.id", "topic-reader").set("enable.auto.commit", "false");
+        let (context, topic) = (Context::new(settings), topic.to_owned());
+        let opened = task::spawn_blocking(move || open(&config, context, &topic)).await;
+        opened.unwrap_or(Err(ReadError::Interrupted))
+    }
+
+    /// The next record, or None when none came within `wait`. The records of one partition come in their
+    /// order; those of different partitions come mixed.
+    ///
+    /// # Errors
+    /// [`ReadError::Topic`]. A passing loss of connection is none: the reader waits for it to mend.
+    pub async fn next(&self, wait: Duration) -> Result<Option<StoredRecord>, ReadError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            match timeout_at(deadline, self.consumer.recv()).await {
+                Err(_) => return Ok(None),
+                Ok(Ok(message)) => return Ok(Some(stored_record(&message))),
+                Ok(Err(error)) if passes(&error) => {}
+                Ok(Err(error)) => return Err(ReadError::Topic(self.topic.clone(), error.into())),
+            }
+        }
+    }
+}
+
+fn open(config: &ClientConfig, context: Context, topic: &str) -> Result<TopicReader, ReadError> {
+    let failed = |error: KafkaError| ReadError::Topic(topic.to_owned(), error.into());
+    let consumer: StreamConsumer<Context> = config.create_with_context(context).map_err(failed)?;
+    let metadata = consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(failed)?;
+    let mut assignment = TopicPartitionList::new();
+    for described in metadata.topics() {
+        if let Some(code) = described.error() {
+            return Err(failed(KafkaError::MetadataFetch(code.into())));
+        }
+        for partition in described.partitions() {
+            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).map_err(failed)?;
+        }
+    }
+    if assignment.count() == 0 {
+        return Err(failed(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic)));
+    }
+    consumer.assign(&assignment).map_err(failed)?;
+    Ok(TopicReader { topic: topic.to_owned(), consumer })
+}
+
+/// Whether the client mends this by itself.
+fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}
+
+fn stored_record(message: &BorrowedMessage<'_>) -> StoredRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+            .collect()
+    });
+    StoredRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        headers,
+        payload: message.payload().map(<[u8]>::to_vec),
+    }
+}
