@@ -3,12 +3,16 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use blobs::Blobs;
 use bus::{
+    KafkaSettings,
     reader::{StoredRecord, TopicReader},
     topics::ensure_topics,
 };
-use domain::{ManualClock, SharedClock};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use chrono::{DateTime, Utc};
+use domain::{Clock as _, ManualClock, SharedClock};
+use futures_util::TryStreamExt as _;
+use reqwest::{Client, Method, RequestBuilder};
 use service::Context;
 use testkit::{TestBucket, TestDatabase, TestTopic, poll_until};
 
@@ -74,7 +78,8 @@ impl TestApp {
         let (topic, bucket) = (TestTopic::new("requests")?, TestBucket::new("e2e")?);
         let mut settings = AppSettings::new(&database, &topic, &bucket);
         change(&mut settings);
-        ensure_topics(&settings.kafka, &[&settings.events.topic], 1).await?;
+        let brokers = KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() };
+        ensure_topics(&brokers, &[&settings.events.topic], 1).await?;
         let clock = ManualClock::at(BEGINNING.parse()?);
         let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
 
@@ -128,6 +133,11 @@ impl TestApp {
     /// A client for requests to anywhere.
     pub fn http(&self) -> &Client {
         &self.http
+    }
+
+    /// What the clock of all services shows.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Waits until nothing is left in the outbox.
@@ -197,6 +207,25 @@ impl TestApp {
         }
     }
 
+    /// The keys of all objects in the part of the bucket that is this app's, sorted.
+    ///
+    /// # Panics
+    /// When the store does not answer.
+    pub async fn object_keys(&self) -> Vec<String> {
+        match self.try_object_keys().await {
+            Ok(keys) => keys,
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
+    async fn try_object_keys(&self) -> Result<Vec<String>> {
+        let blobs = Blobs::connect(&self.settings.object_store)?;
+        let mut keys: Vec<String> =
+            blobs.list().map_ok(|object| object.key.to_string()).try_collect().await?;
+        keys.sort();
+        Ok(keys)
+    }
+
     /// Stops all services. Nothing may wait to be sent, no upload may be under way, and no service may have
     /// failed.
     ///
@@ -221,24 +250,6 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         // A test that fails has said why.
-        if !self.ended && !thread::panicking() {
-            panic!("a test must end its app with TestApp::end");
-        }
+        assert!(self.ended || thread::panicking(), "a test must end its app with TestApp::end");
     }
-}
-
-/// The body of an answer that must have this status.
-///
-/// # Panics
-/// When it has another, with the body.
-pub async fn expect(response: Result<Response, reqwest::Error>, status: u16) -> Response {
-    let response = match response {
-        Ok(response) => response,
-        Err(error) => panic!("no answer: {error:#}"),
-    };
-    if response.status() != status {
-        let (got, url) = (response.status(), response.url().clone());
-        panic!("{url} answered {got} instead of {status}: {}", response.text().await.unwrap_or_default());
-    }
-    response
 }

@@ -5,11 +5,16 @@
 //! for exports, a [`SourceApplication`] delivers. Tests are in `tests/`, a program for each theme.
 
 mod app;
+mod archive;
+mod calls;
 mod customer;
+pub mod raw;
 mod settings;
 mod source_application;
 
-pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp, expect};
+pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp};
+pub use archive::Archive;
+pub use calls::{Answer, Export, Source, expect, json, refusal};
 pub use customer::{Customer, identity_header};
 pub use settings::{
     AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database,

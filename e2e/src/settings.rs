@@ -85,6 +85,18 @@ impl AppSettings {
         }
     }
 
+    /// The settings of the application `name`, which the app knows.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn application(&mut self, name: &str) -> &mut ApplicationSettings {
+        let known = self.applications.iter_mut().find(|(known, _)| known.as_str() == name);
+        match known {
+            Some((_, settings)) => settings,
+            None => panic!("there is no application {name}"),
+        }
+    }
+
     pub(crate) fn of_public_api(&self) -> public_api::Settings {
         public_api::Settings {
             telemetry: TelemetrySettings::default(),

@@ -1,5 +1,17 @@
-//! The contract, id by id.
+//! The contract, id by id: the name of a test begins with the id it is about.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod walk;
+mod answers;
+mod authorisation;
+mod callers;
+mod coverage;
+mod create;
+mod download;
+mod events;
+mod examples;
+mod expiry;
+mod listing;
+mod samples;
+mod status;
+mod support;

@@ -33,7 +33,7 @@ pub(crate) enum ApiError {
     OtherApplication,
     #[error("this resource has already been processed")]
     AlreadyProcessed(DuplicateUploadStatus),
-    #[error("payload is too large, max size: {0}")]
+    #[error("payload is too large, max size: {}", in_customary_units(*.0))]
     TooLarge(ByteSize),
     #[error("Both 'message' and 'code' are required fields")]
     IncompleteReport,
@@ -60,6 +60,11 @@ pub(crate) enum UploadError {
     Received(#[from] BodyError),
     #[error(transparent)]
     Inflated(#[from] InflateError),
+}
+
+/// A limit as clients in the field know it: 500 MiB is `500MB` to them (S0-48).
+pub(crate) fn in_customary_units(limit: ByteSize) -> String {
+    limit.to_string().replace("iB", "B")
 }
 
 impl ApiError {

@@ -77,7 +77,7 @@ impl Default for InternalApiSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9002)),
             http: HttpSettings::default(),
-            max_upload_bytes: ByteSize::from_bytes(500_000_000),
+            max_upload_bytes: ByteSize::from_mib(500),
             duplicate_upload_status: DuplicateUploadStatus::default(),
             upload_lease: Period::from_secs(60),
         }

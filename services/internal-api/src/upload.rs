@@ -15,7 +15,7 @@ use store::{AnswerOutcome, NewAttempt, Store};
 use crate::{
     api::Api,
     application::CallingApplication,
-    error::{ApiError, UploadError},
+    error::{ApiError, UploadError, in_customary_units},
     inflate, repeat,
     target::{self, SourcePath},
 };
@@ -175,7 +175,7 @@ async fn give_up(
 ) -> Result<(), ApiError> {
     abandon(api, attempt).await;
     if matches!(error, PutError::TooLarge { .. }) {
-        let reason = SourceError::too_large(&limit.to_string());
+        let reason = SourceError::too_large(&in_customary_units(limit));
         api.store.answer_with_error(path.export_id, path.resource_id, reason, api.clock.now()).await?;
     }
     Ok(())

@@ -1,0 +1,217 @@
+//! Whether everything that was promised was kept, and nothing is left over.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{Cursor, Read as _},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use futures_util::TryStreamExt as _;
+use serde_json::Value;
+use testkit::poll_until;
+use tokio_postgres::Client;
+
+use crate::{callers::Asking, ledger::Books, payload::sha256_hex, rig::Rig, topic::Event};
+
+/// How long leases, graces and retries may take to run out after the load has ended.
+const QUIET_WITHIN: Duration = Duration::from_secs(60);
+
+/// Counts of what must be nothing once all is quiet.
+const LEFT_OVER: [(&str, &str); 5] = [
+    ("records to send", "SELECT count(*) FROM outbox"),
+    ("uploads under way", "SELECT count(*) FROM upload_attempts"),
+    ("objects to delete", "SELECT count(*) FROM object_deletions"),
+    ("deleted exports", "SELECT count(*) FROM exports WHERE deleted_at IS NOT NULL"),
+    (
+        "exports without an end",
+        "SELECT count(*) FROM exports WHERE status NOT IN ('complete', 'partial', 'failed') AND deleted_at IS NULL \
+         AND expires_at > now()",
+    ),
+];
+
+/// What an audit that found nothing wrong has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Audit {
+    /// Exports whose archive was read.
+    pub(crate) archives: usize,
+    /// Different events in the topic.
+    pub(crate) events: usize,
+    /// Further copies of them.
+    pub(crate) copies: usize,
+    /// Objects in the storage.
+    pub(crate) objects: usize,
+}
+
+impl Audit {
+    /// Waits until all is quiet, and looks at everything.
+    ///
+    /// # Panics
+    /// When a promise was not kept, or something is left over.
+    pub(crate) async fn of(rig: &Rig, asking: &Asking) -> Self {
+        match Self::look(rig, asking).await {
+            Ok(audit) => audit,
+            Err(error) => panic!("the audit found: {error:#}"),
+        }
+    }
+
+    async fn look(rig: &Rig, asking: &Asking) -> Result<Self> {
+        let database = rig.database().await?;
+        for (what, sql) in LEFT_OVER {
+            wait_for_none(&database, sql).await.with_context(|| what.to_owned())?;
+        }
+        let books = rig.ledger.books();
+        ensure!(books.broken.is_empty(), "answers that must not be: {:?}", books.broken);
+        let mut audit = Self::default();
+        audit.look_at_events(&database, &books, rig).await?;
+        audit.look_at_exports(&database, &books, asking).await?;
+        audit.look_at_storage(&database, rig).await?;
+        Ok(audit)
+    }
+
+    /// Every source was asked for, each time by the same event, and in the order of the request.
+    async fn look_at_events(&mut self, database: &Client, books: &Books, rig: &Rig) -> Result<()> {
+        let expected: BTreeMap<String, (String, String)> = database
+            .query("SELECT id::text, export_id::text, event_id::text FROM resources", &[])
+            .await?
+            .iter()
+            .map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .collect();
+        let mut first_copies: BTreeMap<String, Event> = BTreeMap::new();
+        let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let events = poll_until(QUIET_WITHIN, async || {
+            let events = rig.topic.events();
+            let sources: BTreeSet<_> = events.iter().map(|event| &event.source).collect();
+            let missing: Vec<_> = expected.keys().filter(|source| !sources.contains(source)).collect();
+            ensure!(missing.is_empty(), "never asked for: {missing:?}");
+            Ok(Some(events))
+        });
+        for event in events.await? {
+            if let Some(first) = first_copies.get(&event.source) {
+                ensure!(*first == event, "two different events ask for {}", event.source);
+                self.copies += 1;
+                continue;
+            }
+            if let Some((export, id)) = expected.get(&event.source) {
+                ensure!((export, id) == (&event.export, &event.id), "not the event of {}", event.source);
+            } else {
+                ensure!(books.deletions.contains(&event.export), "nobody asked for {}", event.export);
+            }
+            order.entry(event.export.clone()).or_default().push(event.source.clone());
+            first_copies.insert(event.source.clone(), event);
+        }
+        for (export, sources) in &books.accepted {
+            if !books.deletions.contains(export) {
+                ensure!(order.get(export) == Some(sources), "the events of {export} are not in their order");
+            }
+        }
+        self.events = first_copies.len();
+        Ok(())
+    }
+
+    /// Every accepted export has ended as its answers say, and its archive holds what was delivered.
+    async fn look_at_exports(&mut self, database: &Client, books: &Books, asking: &Asking) -> Result<()> {
+        for (export, sources) in &books.accepted {
+            if books.deletions.contains(export) {
+                continue;
+            }
+            let body = asking.status(export).await.with_context(|| format!("the status of {export}"))?;
+            ensure!(
+                body["sources"].as_array().map(Vec::len) == Some(sources.len()),
+                "{export} has other sources: {body}"
+            );
+            for source in body["sources"].as_array().into_iter().flatten() {
+                check_state(books, source)?;
+            }
+            if ["complete", "partial"].iter().any(|status| body["status"] == *status) {
+                check_archive(asking, database, books, export).await.with_context(|| export.clone())?;
+                self.archives += 1;
+            } else {
+                ensure!(body["status"] == "failed", "{export} is {}", body["status"]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The objects are those that rows point at.
+    async fn look_at_storage(&mut self, database: &Client, rig: &Rig) -> Result<()> {
+        let sql = "SELECT object_key FROM resources WHERE status = 'complete' AND object_released_at IS NULL";
+        let rows: BTreeSet<String> =
+            database.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
+        // A deletion may have been under way when its row was.
+        poll_until(QUIET_WITHIN, async || {
+            let objects = objects(rig).await?;
+            let lost: Vec<_> = rows.difference(&objects).collect();
+            let orphans: Vec<_> = objects.difference(&rows).collect();
+            ensure!(lost.is_empty() && orphans.is_empty(), "lost {lost:?}, without a row {orphans:?}");
+            Ok(Some(()))
+        })
+        .await?;
+        self.objects = rows.len();
+        Ok(())
+    }
+}
+
+/// The keys of all objects of a rig.
+pub(crate) async fn objects(rig: &Rig) -> Result<BTreeSet<String>> {
+    Ok(rig.blobs.list().map_ok(|object| object.key.as_str().to_owned()).try_collect().await?)
+}
+
+/// What `sql` counts.
+pub(crate) async fn count(database: &Client, sql: &str) -> Result<i64> {
+    Ok(database.query_one(sql, &[]).await.with_context(|| sql.to_owned())?.get(0))
+}
+
+/// Waits until `sql` counts nothing.
+pub(crate) async fn wait_for_none(database: &Client, sql: &str) -> Result<()> {
+    poll_until(QUIET_WITHIN, async || {
+        let left = count(database, sql).await?;
+        ensure!(left == 0, "{left} left");
+        Ok(Some(()))
+    })
+    .await
+}
+
+fn check_state(books: &Books, source: &Value) -> Result<()> {
+    let id = source["id"].as_str().context("an id")?;
+    let expected = match (books.delivered.contains_key(id), books.failed.contains(id)) {
+        (true, _) => "complete",
+        (_, true) => "failed",
+        // Its answer was lost on the way, or it was not answered at all.
+        (false, false) => return Ok(()),
+    };
+    ensure!(source["status"] == expected, "{id} is {} and was answered for as {expected}", source["status"]);
+    Ok(())
+}
+
+async fn check_archive(asking: &Asking, database: &Client, books: &Books, export: &str) -> Result<()> {
+    let files = unpack(&asking.download(export).await?)?;
+    let sql = "SELECT id::text, encode(sha256, 'hex') FROM resources WHERE export_id::text = $1 \
+               AND status = 'complete' AND expires_at > now()";
+    let complete: BTreeMap<String, String> =
+        database.query(sql, &[&export]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for (source, sha256) in &complete {
+        let file = files.get(&format!("{source}.json")).with_context(|| format!("no file of {source}"))?;
+        ensure!(sha256_hex(file) == *sha256, "the file of {source} has other bytes than were stored");
+        let delivered = books.delivered.get(source);
+        ensure!(delivered.is_none_or(|known| known == sha256), "{source} was delivered with other bytes");
+    }
+    let delivered = books.accepted[export].iter().filter(|source| books.delivered.contains_key(*source));
+    for source in delivered {
+        ensure!(files.contains_key(&format!("{source}.json")), "{source} was delivered and is not in the archive");
+    }
+    Ok(())
+}
+
+/// The files of an archive by their names.
+pub(crate) fn unpack(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(archive))?;
+    (0..archive.len())
+        .map(|index| {
+            let mut file = archive.by_index(index)?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok((file.name().to_owned(), bytes))
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! Several of one service share the work, and what cannot be sent is set aside.
+
+use std::{path::Path, process::ExitStatus, time::Duration};
+
+use anyhow::Result;
+use e2e::{PATIENCE, SOURCE_APPLICATION};
+use futures_util::future::{join_all, try_join_all};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    client::DefaultClientContext,
+};
+use serde_json::json;
+use testkit::{TestServers, poll_until};
+
+use crate::{
+    audit::{count, wait_for_none},
+    payload::{Numbers, numbers_of},
+    platform::Platform,
+    program::{Launch, Service::Dispatcher, spawn},
+    rig::Rig,
+};
+
+#[tokio::test]
+async fn dispatchers_share_the_outbox_and_keep_the_order_of_each_export() {
+    let platform = Platform::on(Rig::with("[dispatcher]\nbatch = 7").await).await;
+    let (second, third) = tokio::join!(platform.rig.start(Dispatcher), platform.rig.start(Dispatcher));
+    let creates = (0..60).map(|_| platform.asking.create(5));
+    try_join_all(creates).await.unwrap();
+    platform.rig.topic.wait_for(300).await;
+    let database = platform.rig.database().await.unwrap();
+    wait_for_none(&database, "SELECT count(*) FROM outbox").await.unwrap();
+    let mut sent = Vec::new();
+    for dispatcher in [&platform.dispatcher, &second, &third] {
+        sent.push(dispatcher.metric("outbox_records_total", r#"outcome="sent""#).await.unwrap());
+    }
+    assert!((sent.iter().sum::<f64>() - 300.0).abs() < 0.5, "each was sent once: {sent:?}");
+    assert!(sent.iter().filter(|sent| **sent > 0.0).count() >= 2, "the work was shared: {sent:?}");
+    platform.deliver_all(300).await;
+    let audit = platform.audit().await;
+    assert_eq!((audit.events, audit.copies), (300, 0));
+}
+
+#[tokio::test]
+async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
+    let platform = Platform::on(Rig::with("[dispatcher]\nmax_attempts = 3").await).await;
+    let topic = &platform.rig.topic.name;
+    set_max_message_bytes(topic, "3000").await.unwrap();
+    // Smaller than what the create call allows, and larger than what the topic takes.
+    let mut numbers = Numbers::from_seed(7);
+    let filler: Vec<u64> = (0..400).map(|_| numbers.next()).collect();
+    let poison = json!({"name": "poison", "format": "json",
+        "sources": [{"application": SOURCE_APPLICATION, "resource": "exampleResource", "filters": {"n": filler}}]});
+    let poison = platform.asking.create_as(poison).await.unwrap();
+    let others = join_all((0..10).map(|_| platform.asking.create(2))).await;
+    platform.rig.topic.wait_for(20).await;
+    assert_eq!(others.iter().filter(|other| other.is_ok()).count(), 10, "the others go on");
+
+    platform.dispatcher.wait_metric("outbox_records_total", r#"outcome="parked""#, 1.0).await;
+    platform.dispatcher.wait_metric("outbox_records", r#"state="parked""#, 1.0).await;
+    let retried = platform.dispatcher.metric("outbox_records_total", r#"outcome="retried""#).await.unwrap();
+    assert!((retried - 2.0).abs() < 0.5, "it was tried three times: {retried}");
+    let launch = platform.rig.launch_with(&[]);
+    let (status, listed) = admin(&launch, &["outbox", "parked"]).await.unwrap();
+    assert!(status.success() && listed.contains(&poison.id), "{listed}");
+    assert!(listed.to_lowercase().contains("too large"), "it says why: {listed}");
+
+    set_max_message_bytes(topic, "1000000").await.unwrap();
+    let (status, answer) = admin(&launch, &["outbox", "requeue", "--all"]).await.unwrap();
+    assert!(status.success() && answer.starts_with("1 records"), "{answer}");
+    platform.deliver_all(21).await;
+    assert_eq!(platform.asking.status(&poison.id).await.unwrap()["status"], "complete");
+    let audit = platform.audit().await;
+    assert_eq!((audit.events, audit.copies), (21, 0));
+}
+
+#[tokio::test]
+async fn reapers_share_what_is_due() {
+    let rig = Rig::with("[expiry_reaper]\nbatch = 5\nsweep_every = \"1h\"").await;
+    let platform = Platform::on(rig).await;
+    let second = platform.rig.start(crate::program::Service::ExpiryReaper).await;
+    let exports = try_join_all((0..40).map(|_| platform.asking.create(2))).await.unwrap();
+    platform.deliver_all(80).await;
+    let answers = join_all(exports.iter().map(|export| platform.asking.delete(&export.id))).await;
+    assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 202));
+    assert_eq!(platform.audit().await.objects, 0);
+    let (mut exports, mut objects) = (Vec::new(), Vec::new());
+    for reaper in [&platform.reaper, &second] {
+        exports.push(reaper.metric("reaper_exports_total", r#"done="deleted""#).await.unwrap());
+        objects.push(reaper.metric("reaper_objects_total", "").await.unwrap());
+    }
+    assert!((exports.iter().sum::<f64>() - 40.0).abs() < 0.5, "each was dealt with once: {exports:?}");
+    assert!((objects.iter().sum::<f64>() - 80.0).abs() < 0.5, "each was deleted once: {objects:?}");
+}
+
+#[tokio::test]
+async fn internal_apis_settle_one_export_together() {
+    let platform = Platform::start().await;
+    let second = platform.rig.start(crate::program::Service::InternalApi).await;
+    let other = platform.rig.answering(&second);
+    let export = platform.asking.create(40).await.unwrap();
+    let uploads = export.sources.iter().enumerate().map(|(i, source)| {
+        let answering = if i % 2 == 0 { &platform.answering } else { &other };
+        let size_bytes = numbers_of(source).below(5_000);
+        answering.upload(&export.id, source, crate::payload::payload(source, size_bytes))
+    });
+    let answers = join_all(uploads).await;
+    assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 202), "{answers:?}");
+    let database = platform.rig.database().await.unwrap();
+    let frozen = "SELECT count(*) FROM manifests WHERE revision = 1";
+    assert_eq!(count(&database, frozen).await.unwrap(), 1);
+    assert_eq!(platform.audit().await.archives, 1);
+
+}
+
+/// Runs the operators' command; its status and all that it says.
+async fn admin(launch: &Launch, arguments: &[&str]) -> Result<(ExitStatus, String)> {
+    let binary = Path::new(env!("CARGO_BIN_EXE_e2e-exports-admin"));
+    let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let mut command = spawn("exports-admin", binary, &arguments, launch)?;
+    Ok((command.wait(PATIENCE).await?, command.log()?))
+}
+
+/// Sets the largest batch that a topic takes, and waits until the broker goes by it.
+async fn set_max_message_bytes(topic: &str, bytes: &str) -> Result<()> {
+    let brokers = TestServers::find()?.kafka_brokers;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
+    let resource = ResourceSpecifier::Topic(topic);
+    let change = AlterConfig::new(resource).set("max.message.bytes", bytes);
+    for outcome in admin.alter_configs([&change], &options).await? {
+        outcome.map_err(|(_, code)| anyhow::anyhow!("the topic was not changed: {code}"))?;
+    }
+    poll_until(PATIENCE, async || {
+        let described = admin.describe_configs([&resource], &options).await?.remove(0);
+        let described = described.map_err(|code| anyhow::anyhow!("{code}"))?;
+        let entry = described.get("max.message.bytes").and_then(|entry| entry.value.clone());
+        Ok((entry.as_deref() == Some(bytes)).then_some(()))
+    })
+    .await
+}
