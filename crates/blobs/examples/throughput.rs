@@ -63,8 +63,10 @@ async fn main() {
     let mut file = File::create(&raw).unwrap();
     chunks().for_each(|chunk| file.write_all(&chunk).unwrap());
     let url = format!("{}/{}/{}", bucket.connection.endpoint, bucket.connection.bucket, bucket.prefix);
-    for _ in 0..2 {
-        curl("curl GET of the same object", &bucket, &["-o", path(&gzip)], &format!("{url}/{key}"), &gzip);
+    curl_quietly(&bucket, &["-o", path(&gzip)], &format!("{url}/{key}"));
+    for _ in 0..3 {
+        let to_nowhere = ["-o", "/dev/null"];
+        curl("curl GET of the same object", &bucket, &to_nowhere, &format!("{url}/{key}"), &gzip);
     }
     curl("curl PUT of the compressed bytes", &bucket, &["-T", path(&gzip)], &format!("{url}/gz"), &gzip);
     curl("curl PUT of the raw bytes", &bucket, &["-T", path(&raw)], &format!("{url}/raw"), &raw);

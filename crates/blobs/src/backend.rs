@@ -3,7 +3,10 @@
 use std::{fmt, future::Future, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload,
     list::{PaginatedListOptions, PaginatedListStore},
@@ -16,10 +19,18 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{ObjectKey, StorageError};
 
+/// What one read of a local file brings.
+const LOCAL_READ_BYTES: usize = 512 << 10;
+
+/// How many reads of a local file are under way.
+const LOCAL_READS_AHEAD: usize = 2;
+
 /// A store with what only its kind can do.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
+    /// The same store for reading: how long an answer takes is up to whoever reads it.
+    reader: Arc<dyn ObjectStore>,
     pub(crate) kind: StoreKind,
 }
 
@@ -33,14 +44,15 @@ pub(crate) enum StoreKind {
 }
 
 impl Store {
-    pub(crate) fn remote<S: ObjectStore + MultipartStore + PaginatedListStore>(store: S) -> Self {
+    pub(crate) fn remote<S: ObjectStore + MultipartStore + PaginatedListStore>(store: S, reader: S) -> Self {
         let store = Arc::new(store);
         let kind = StoreKind::Remote { multipart: store.clone(), listing: store.clone() };
-        Self { objects: store, kind }
+        Self { objects: store, reader: Arc::new(reader), kind }
     }
 
     pub(crate) fn local(files: LocalFileSystem, root: PathBuf) -> Self {
-        Self { objects: Arc::new(files), kind: StoreKind::Local { root } }
+        let files = Arc::new(files);
+        Self { objects: files.clone(), reader: files, kind: StoreKind::Local { root } }
     }
 }
 
@@ -178,31 +190,32 @@ impl Backend {
         }
     }
 
-    /// Reads `range` of an object, exactly: an end before its end is an error. A connection that breaks on
-    /// the way is made up for by the client library, which asks for the rest, as bytes never change.
-    pub(crate) async fn read(&self, key: &str, range: Range<u64>) -> Result<Vec<Bytes>, StorageError> {
-        const OPERATION: &str = "get object";
+    /// How long the next bytes of an answer may be waited for.
+    pub(crate) const fn stall_timeout(&self) -> Duration {
+        self.stall_timeout
+    }
+
+    /// Asks for `range` of an object; returns its bytes once the store begins to send them. They may end
+    /// early, and may be waited for for ever.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, object_store::Result<Bytes>>, StorageError> {
         let path = self.path(key);
-        let failed = |error| StorageError::of(OPERATION, key, error);
-        let expected = range.end - range.start;
-        let mut received = Vec::new();
-        if let StoreKind::Local { .. } = self.store.kind {
-            // As a stream a file would come 8 KiB at a time, each by way of another thread.
-            received.push(self.store.objects.get_range(&path, range).await.map_err(failed)?);
-        } else {
+        let StoreKind::Local { .. } = self.store.kind else {
             let options = GetOptions { range: Some(GetRange::Bounded(range)), ..Default::default() };
-            let answer = self.ask(OPERATION, key, self.store.objects.get_opts(&path, options)).await?;
-            let mut body = answer.into_stream();
-            let late = |late| StorageError::unavailable(OPERATION, late);
-            while let Some(bytes) = timeout(self.stall_timeout, body.next()).await.map_err(late)? {
-                received.push(bytes.map_err(failed)?);
-            }
-        }
-        let actual = received.iter().map(|bytes| bytes.len() as u64).sum();
-        if actual == expected {
-            Ok(received)
-        } else {
-            Err(StorageError::WrongSize { key: key.to_owned(), expected, actual })
-        }
+            let answer = self.ask("get object", key, self.store.reader.get_opts(&path, options)).await?;
+            return Ok(answer.into_stream());
+        };
+        let file = Arc::clone(&self.store.reader);
+        let end = range.end;
+        // As a stream a file would come 8 KiB at a time, each by way of another thread.
+        let starts = stream::iter((range.start..end).step_by(LOCAL_READ_BYTES));
+        let read = move |start: u64| {
+            let (file, path) = (Arc::clone(&file), path.clone());
+            async move { file.get_range(&path, start..end.min(start + LOCAL_READ_BYTES as u64)).await }
+        };
+        Ok(starts.map(read).buffered(LOCAL_READS_AHEAD).boxed())
     }
 }

@@ -1,6 +1,6 @@
 //! The object storage, as the services see it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use archive::zip::Segment;
 use bytes::Bytes;
@@ -21,7 +21,8 @@ use crate::{
 /// The object storage. Cheap to clone; clones share connections, compressing threads and the memory of
 /// uploads: a process connects once.
 ///
-/// All requests run on the runtime that [`Blobs::connect`] was called on, wherever its methods are awaited.
+/// Requests run on the runtime that [`Blobs::connect`] was called on, wherever its methods are awaited; only
+/// a listing runs where it is polled.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     pub(crate) inner: Arc<Inner>,
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) backend: Backend,
     pub(crate) compressor: Compressor,
     pub(crate) memory: UploadMemory,
+    pub(crate) upload_wait: Duration,
     pub(crate) part_bytes: PartBytes,
     pub(crate) parts_in_flight: usize,
 }
@@ -74,6 +76,7 @@ impl Blobs {
             backend: connect::backend(settings, runtime.clone())?,
             compressor: Compressor::new(runtime, settings.compression_threads),
             memory: UploadMemory::new(settings.upload_memory.as_len()),
+            upload_wait: settings.upload_wait.as_duration(),
             part_bytes,
             parts_in_flight: settings.parts_in_flight,
         };
@@ -89,14 +92,16 @@ impl Blobs {
     }
 
     /// Stores the bytes of `body` as one gzip object under `key`, which must be new. Works in constant
-    /// memory; waits before the first byte while all memory for uploads is in use. Small objects are one
-    /// request; `journal` is told of larger ones before their first part. When this returns, the store has
+    /// memory; waits before the first byte while all memory for uploads is in use, at most for
+    /// [`Settings::upload_wait`]. Small objects are one request; `journal` is told of larger ones before
+    /// their first part. When this returns, the store has
     /// all bytes and said so. On an error, or when the future is dropped, what was stored is removed again,
     /// as well as that goes.
     ///
     /// # Errors
     /// `TooLarge` as soon as the body has more than `limit_bytes`, `Body` with the error of the body,
-    /// `Storage` when the store is away, refuses, or keeps another size than was sent, `Journal`.
+    /// `Storage` when the store is away, refuses, or keeps another size than was sent, or when no memory was
+    /// free in time, `Journal` with the error of the journal.
     pub async fn put_gzip<S, E, J>(
         &self,
         key: &ObjectKey,
@@ -113,7 +118,8 @@ impl Blobs {
 
     /// Streams the bytes of `segments`, in their order. Returns once the first bytes of the first object are
     /// here, so that an error that can be answered is one. Later ones are items of the stream, its last: it
-    /// ends without one only after every byte. Reads ahead, within 4 MiB.
+    /// ends without one only after every byte. What breaks off on the way is resumed a few times. Little is
+    /// held in memory: the store is read as fast as the stream is.
     ///
     /// # Errors
     /// `Unavailable` when the store is away, `NotFound` or `WrongSize` when an object is not as expected,

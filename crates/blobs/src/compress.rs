@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use archive::gzip::{Digest, deflate_block};
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     runtime::Handle,
@@ -21,7 +20,7 @@ pub(crate) struct Compressor {
 /// One block, deflated.
 pub(crate) struct Deflated {
     /// The raw deflate stream of the block.
-    pub(crate) bytes: Bytes,
+    pub(crate) bytes: Vec<u8>,
     /// CRC32 and size of the raw block.
     pub(crate) digest: Digest,
     /// The memory that the raw block was in, empty, to be filled again.
@@ -91,7 +90,7 @@ fn work(mut block: Vec<u8>, mut hash: Sha256, hashed: oneshot::Sender<Sha256>) -
     // Nobody listens when the upload was given up.
     let _ = hashed.send(hash);
     let digest = Digest::of(&block);
-    let bytes = deflate_block(&block).into();
+    let bytes = deflate_block(&block);
     block.clear();
     Deflated { bytes, digest, buffer: block }
 }

@@ -3,8 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, Error as StoreError, RetryConfig, aws::AmazonS3Builder,
-    azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, path::Path,
+    BackoffConfig, Certificate, ClientOptions, Error as StoreError, ObjectStore, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    azure::{MicrosoftAzure, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder},
+    list::PaginatedListStore,
+    local::LocalFileSystem,
+    multipart::MultipartStore,
+    path::Path,
 };
 use tokio::runtime::Handle;
 
@@ -55,9 +61,15 @@ pub(crate) fn backend(settings: &Settings, runtime: Handle) -> Result<Backend, C
     let prefix = prefix(&settings.prefix)?;
     let store = match settings.kind {
         Kind::Local => local(&settings.local)?,
-        Kind::S3 => s3(&settings.s3, settings)?,
-        Kind::Azure => azure(&settings.azure, settings)?,
-        Kind::Gcs => gcs(&settings.gcs, settings)?,
+        Kind::S3 => {
+            remote(settings, settings.s3.allow_http, |options, retries| s3(&settings.s3, options, retries))?
+        }
+        Kind::Azure => remote(settings, settings.azure.allow_http, |options, retries| {
+            azure(&settings.azure, options, retries)
+        })?,
+        Kind::Gcs => remote(settings, settings.gcs.allow_http, |options, retries| {
+            gcs(&settings.gcs, options, retries)
+        })?,
     };
     Ok(Backend::new(store, prefix, settings.stall_timeout.as_duration(), runtime))
 }
@@ -80,7 +92,22 @@ fn local(settings: &LocalSettings) -> Result<Store, ConnectError> {
     Ok(Store::local(files.with_fsync(true).with_automatic_cleanup(true), root))
 }
 
-fn s3(settings: &S3Settings, common: &Settings) -> Result<Store, ConnectError> {
+/// Two clients of one store: a request that stores has a limited time in all; how long an answer is read is
+/// up to the reader, who watches that it does not stall.
+fn remote<S>(
+    settings: &Settings,
+    allow_http: bool,
+    build: impl Fn(ClientOptions, RetryConfig) -> Result<S, ConnectError>,
+) -> Result<Store, ConnectError>
+where
+    S: ObjectStore + MultipartStore + PaginatedListStore,
+{
+    let options = client_options(settings, allow_http)?;
+    let unhurried = options.clone().with_timeout_disabled();
+    Ok(Store::remote(build(options, retries(settings))?, build(unhurried, retries(settings))?))
+}
+
+fn s3(settings: &S3Settings, options: ClientOptions, retries: RetryConfig) -> Result<AmazonS3, ConnectError> {
     let builder = match (&settings.access_key_id, &settings.secret_access_key) {
         // The environment is not asked then: its session token would belong to other keys.
         (Some(id), Some(secret)) => {
@@ -96,8 +123,8 @@ fn s3(settings: &S3Settings, common: &Settings) -> Result<Store, ConnectError> {
     };
     let mut builder = builder
         .with_bucket_name(required("s3.bucket", &settings.bucket)?)
-        .with_client_options(client_options(common, settings.allow_http)?)
-        .with_retry(retries(common))
+        .with_client_options(options)
+        .with_retry(retries)
         .with_virtual_hosted_style_request(!settings.path_style)
         .with_unsigned_payload(!settings.sign_payload)
         // Not every server has the bulk request; ours delete one at a time anyway.
@@ -111,14 +138,18 @@ fn s3(settings: &S3Settings, common: &Settings) -> Result<Store, ConnectError> {
     if let Some(token) = &settings.session_token {
         builder = builder.with_token(token.expose());
     }
-    builder.build().map(Store::remote).map_err(ConnectError::Client)
+    builder.build().map_err(ConnectError::Client)
 }
 
-fn azure(settings: &AzureSettings, common: &Settings) -> Result<Store, ConnectError> {
+fn azure(
+    settings: &AzureSettings,
+    options: ClientOptions,
+    retries: RetryConfig,
+) -> Result<MicrosoftAzure, ConnectError> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_container_name(required("azure.container", &settings.container)?)
-        .with_client_options(client_options(common, settings.allow_http || settings.use_emulator)?)
-        .with_retry(retries(common));
+        .with_client_options(options)
+        .with_retry(retries);
     if settings.use_emulator {
         builder = builder.with_use_emulator(true);
     }
@@ -131,14 +162,18 @@ fn azure(settings: &AzureSettings, common: &Settings) -> Result<Store, ConnectEr
     if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
     }
-    builder.build().map(Store::remote).map_err(ConnectError::Client)
+    builder.build().map_err(ConnectError::Client)
 }
 
-fn gcs(settings: &GcsSettings, common: &Settings) -> Result<Store, ConnectError> {
+fn gcs(
+    settings: &GcsSettings,
+    options: ClientOptions,
+    retries: RetryConfig,
+) -> Result<GoogleCloudStorage, ConnectError> {
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(required("gcs.bucket", &settings.bucket)?)
-        .with_client_options(client_options(common, settings.allow_http)?)
-        .with_retry(retries(common));
+        .with_client_options(options)
+        .with_retry(retries);
     if let Some(file) = &settings.service_account_file {
         builder = builder.with_service_account_path(file.to_string_lossy());
     }
@@ -148,7 +183,7 @@ fn gcs(settings: &GcsSettings, common: &Settings) -> Result<Store, ConnectError>
     if let Some(endpoint) = &settings.endpoint {
         builder = builder.with_base_url(endpoint.trim_end_matches('/'));
     }
-    builder.build().map(Store::remote).map_err(ConnectError::Client)
+    builder.build().map_err(ConnectError::Client)
 }
 
 fn required<'a>(setting: &'static str, value: &'a str) -> Result<&'a str, ConnectError> {

@@ -21,6 +21,10 @@ pub enum StorageError {
         #[source]
         source: Source,
     },
+    /// All memory for uploads is in use, and none was given back in time. Nothing was sent; trying again
+    /// later is right.
+    #[error("no memory for an upload was free in time")]
+    Busy,
     /// There is no object of that key.
     #[error("the object {key} does not exist")]
     NotFound {
@@ -52,7 +56,7 @@ pub enum StorageError {
 impl StorageError {
     /// Whether trying again later, unchanged, may succeed.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Busy)
     }
 
     pub(crate) fn unavailable(operation: &'static str, source: impl Into<Source>) -> Self {

@@ -9,8 +9,8 @@ pub type JournalError = Box<dyn std::error::Error + Send + Sync>;
 /// space in the store but no listing shows them: without its upload id nobody finds them.
 pub trait UploadJournal {
     /// Notes that the store gave the id `upload_id` to the upload, durably, before its first part is sent.
-    /// Called at most once for an upload, and not at all for small ones and for local files. An error ends
-    /// the upload.
+    /// Called at most once for an upload, and not at all for small ones, for local files and on Azure, which
+    /// have no such id. An error ends the upload.
     fn multipart_started(&self, upload_id: &str) -> impl Future<Output = Result<(), JournalError>> + Send;
 }
 

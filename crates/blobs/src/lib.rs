@@ -8,7 +8,8 @@
 //! What can be relied on:
 //! - an object is written once and whole, or not at all; its size was verified when `put_gzip` returns;
 //! - a stream that ends without an error has given every byte;
-//! - memory does not grow with the size of objects ([`Settings::upload_memory`], 4 MiB for a download);
+//! - memory does not grow with the size of objects: 22 MiB for an upload, [`Settings::upload_memory`] for
+//!   all of them, and less than 4 MiB for a download;
 //! - compressing and hashing are done on threads that serve nobody, waiting for the store has an end.
 
 mod backend;
@@ -20,6 +21,7 @@ mod gather;
 mod journal;
 mod key;
 mod memory;
+mod object_read;
 mod open;
 mod part_upload;
 mod parts;

@@ -10,12 +10,15 @@
 //! Both semaphores are first come, first served, and a free permit goes to a waiter before it goes to an
 //! upload that merely wants to be faster. So an admitted upload never waits for another upload's client.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use archive::gzip::BLOCK_BYTES;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use crate::parts::{FIRST_PART_BYTES, LATE_PART_BYTES};
+use crate::{
+    StorageError,
+    parts::{FIRST_PART_BYTES, LATE_PART_BYTES},
+};
 
 /// What an upload must hold to run: a part that fills, the block that overflows it, and one more block both
 /// raw and compressed.
@@ -51,9 +54,11 @@ impl UploadMemory {
         }
     }
 
-    /// Waits for the base of an upload.
-    pub(crate) async fn admit(&self) -> Result<Permit, AcquireError> {
-        Arc::clone(&self.shared).acquire_many_owned(permits(BASE_BYTES)).await
+    /// Waits for the base of an upload, at most for `patience`.
+    pub(crate) async fn admit(&self, patience: Duration) -> Result<Permit, StorageError> {
+        let base = Arc::clone(&self.shared).acquire_many_owned(permits(BASE_BYTES));
+        // The pool is never closed: no permit means that none was free in time.
+        tokio::time::timeout(patience, base).await.ok().and_then(Result::ok).ok_or(StorageError::Busy)
     }
 
     /// What an upload may use to be faster, if it is free now and nobody waits for it.
@@ -82,6 +87,8 @@ fn permits(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_mins(1);
+
     #[tokio::test]
     async fn the_shares_add_up_to_the_pool() {
         for total in [0, MIN_POOL_BYTES, 100 << 20, 256 << 20] {
@@ -92,15 +99,22 @@ mod tests {
     #[tokio::test]
     async fn who_waits_to_be_admitted_comes_before_who_wants_to_be_faster() {
         let pool = UploadMemory::new(MIN_POOL_BYTES);
-        let running = pool.admit().await.unwrap();
+        let running = pool.admit(LONG).await.unwrap();
         assert!(pool.try_extra(EXTRA_BLOCK_BYTES).is_some());
 
-        let waiting = pool.admit();
+        let waiting = pool.admit(LONG);
         tokio::pin!(waiting);
         assert!(futures_util::poll!(&mut waiting).is_pending());
         assert!(pool.try_extra(EXTRA_BLOCK_BYTES).is_none());
 
         drop(running);
         assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_is_not_admitted_in_time_is_told_so() {
+        let pool = UploadMemory::new(MIN_POOL_BYTES);
+        let _running = pool.admit(LONG).await.unwrap();
+        assert!(matches!(pool.admit(Duration::ZERO).await, Err(StorageError::Busy)));
     }
 }

@@ -4,129 +4,45 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    vec,
+    task::{Context, Poll},
 };
 
 use archive::zip::Segment;
 use bytes::Bytes;
-use futures_util::{FutureExt, Stream};
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 
-use crate::{StorageError, backend::Backend};
+use crate::{StorageError, backend::Backend, object_read::ObjectRead};
 
-/// What one request asks for at most. A piece is asked for, received and given as a whole, so that a client
-/// that stalls keeps no request open.
-const PIECE_BYTES: u64 = 1 << 20;
+/// How far ahead of the byte that is given now objects are asked for. An answer that nobody reads is held
+/// up by its connection, so that little of it is in memory.
+const AHEAD_BYTES: u64 = 1 << 20;
 
-/// The first piece is smaller: the first byte waits for it.
-const FIRST_PIECE_BYTES: u64 = 256 << 10;
-
-/// What is asked for ahead of the piece that is being given.
-const AHEAD_BYTES: u64 = 2 * PIECE_BYTES;
-
-/// How many requests are under way ahead of it, which is what many small objects need.
+/// How many objects are asked for ahead, which is what many small ones need.
 const AHEAD_REQUESTS: usize = 8;
 
 /// The bytes of segments, in their order. It ends after the last byte, or after an error, which is its last
 /// item.
-pub struct SegmentStream {
-    backend: Backend,
-    /// What was not asked for yet.
-    pending: VecDeque<Segment>,
-    /// What was asked for, in the order it is to be given.
-    ahead: VecDeque<Piece>,
-    ahead_bytes: u64,
-    ahead_requests: usize,
-    next_piece_bytes: u64,
-    /// What remains of the piece that is being given.
-    given: vec::IntoIter<Bytes>,
-}
-
-type Fetched = Result<Vec<Bytes>, StorageError>;
-
-enum Piece {
-    Inline(Bytes),
-    Object {
-        bytes: u64,
-        task: AbortOnDropHandle<Fetched>,
-    },
-    /// An object's piece whose result was waited for already.
-    Fetched {
-        bytes: u64,
-        fetched: Fetched,
-    },
-}
+pub struct SegmentStream(BoxStream<'static, Result<Bytes, StorageError>>);
 
 impl SegmentStream {
-    /// Begins to read, and waits for the first bytes of the first object.
+    /// Begins to read, and waits for the first bytes of the first object, if one is within reach.
     pub(crate) async fn open(backend: Backend, segments: Vec<Segment>) -> Result<Self, StorageError> {
-        let mut stream = Self {
-            backend,
-            pending: segments.into(),
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
-            ahead_requests: 0,
-            next_piece_bytes: FIRST_PIECE_BYTES,
-            given: Vec::new().into_iter(),
-        };
-        stream.read_ahead();
-        for piece in &mut stream.ahead {
-            if let Piece::Object { bytes, task } = piece {
-                let fetched = Ok(settle(task.await)?);
-                *piece = Piece::Fetched { bytes: *bytes, fetched };
-                break;
-            }
+        let mut reader = Reader { backend, pending: segments.into(), ahead: VecDeque::new() };
+        reader.read_ahead();
+        let first = reader.ahead.iter_mut().find_map(|source| match source {
+            Source::Inline(_) => None,
+            Source::Object(object) => Some(object),
+        });
+        if let Some(object) = first {
+            object.begin().await?;
         }
-        Ok(stream)
-    }
-
-    /// Asks for what comes next, as far as there is room.
-    fn read_ahead(&mut self) {
-        while self.ahead_requests < AHEAD_REQUESTS && self.ahead_bytes < AHEAD_BYTES {
-            let Some(segment) = self.pending.pop_front() else { break };
-            let (key, range) = match segment {
-                Segment::Inline(bytes) => {
-                    self.ahead.push_back(Piece::Inline(bytes));
-                    continue;
-                }
-                Segment::Object { range, .. } if range.is_empty() => continue,
-                Segment::Object { key, range } => (key, range),
-            };
-            let end = range.end.min(range.start + self.next_piece_bytes);
-            self.next_piece_bytes = PIECE_BYTES;
-            if end < range.end {
-                let rest = Segment::Object { key: Arc::clone(&key), range: end..range.end };
-                self.pending.push_front(rest);
-            }
-            let bytes = end - range.start;
-            self.ahead_bytes += bytes;
-            self.ahead_requests += 1;
-            let backend = self.backend.clone();
-            let task = self.backend.spawn(async move { backend.read(&key, range.start..end).await });
-            self.ahead.push_back(Piece::Object { bytes, task });
-        }
-    }
-
-    /// The next piece, once it is here; `None` after the last.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Fetched>> {
-        let (bytes, fetched) = match self.ahead.pop_front() {
-            None => return Poll::Ready(None),
-            Some(Piece::Inline(bytes)) => return Poll::Ready(Some(Ok(vec![bytes]))),
-            Some(Piece::Fetched { bytes, fetched }) => (bytes, fetched),
-            Some(Piece::Object { bytes, mut task }) => match task.poll_unpin(context) {
-                Poll::Ready(joined) => (bytes, settle(joined)),
-                Poll::Pending => {
-                    self.ahead.push_front(Piece::Object { bytes, task });
-                    return Poll::Pending;
-                }
-            },
-        };
-        self.ahead_bytes -= bytes;
-        self.ahead_requests -= 1;
-        Poll::Ready(Some(fetched))
+        let bytes = stream::try_unfold(reader, |mut reader| async move {
+            Ok(reader.next().await?.map(|bytes| (bytes, reader)))
+        });
+        Ok(Self(bytes.boxed()))
     }
 }
 
@@ -134,36 +50,76 @@ impl Stream for SegmentStream {
     type Item = Result<Bytes, StorageError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(bytes) = self.given.next() {
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            self.read_ahead();
-            match ready!(self.poll_piece(context)) {
-                Some(Ok(piece)) => {
-                    self.given = piece.into_iter();
-                    self.read_ahead();
-                }
-                Some(Err(error)) => {
-                    self.pending.clear();
-                    self.ahead.clear();
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => return Poll::Ready(None),
-            }
-        }
+        self.0.poll_next_unpin(context)
     }
 }
 
 impl fmt::Debug for SegmentStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SegmentStream")
-            .field("pending", &self.pending.len())
-            .field("ahead_bytes", &self.ahead_bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("SegmentStream").finish_non_exhaustive()
     }
 }
 
-fn settle(joined: Result<Fetched, JoinError>) -> Fetched {
-    joined.unwrap_or_else(|error| Err(StorageError::unavailable("get object", error)))
+struct Reader {
+    backend: Backend,
+    /// What was not asked for yet.
+    pending: VecDeque<Segment>,
+    /// What was asked for; the bytes of the first are given now.
+    ahead: VecDeque<Source>,
+}
+
+enum Source {
+    Inline(Bytes),
+    Object(ObjectRead),
+}
+
+impl Source {
+    fn remaining_bytes(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Object(object) => object.remaining_bytes(),
+        }
+    }
+}
+
+impl Reader {
+    /// The next bytes; None after the last.
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        loop {
+            self.read_ahead();
+            match self.ahead.front_mut() {
+                None => return Ok(None),
+                Some(Source::Object(object)) => {
+                    if let Some(bytes) = object.next().await? {
+                        return Ok(Some(bytes));
+                    }
+                    self.ahead.pop_front();
+                }
+                Some(Source::Inline(bytes)) => {
+                    let bytes = std::mem::take(bytes);
+                    self.ahead.pop_front();
+                    if !bytes.is_empty() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for what lies within reach.
+    fn read_ahead(&mut self) {
+        let mut bytes: u64 = self.ahead.iter().map(Source::remaining_bytes).sum();
+        while bytes < AHEAD_BYTES && self.ahead.len() < AHEAD_REQUESTS {
+            let Some(segment) = self.pending.pop_front() else { break };
+            bytes += segment.len_bytes();
+            match segment {
+                Segment::Inline(bytes) => self.ahead.push_back(Source::Inline(bytes)),
+                Segment::Object { range, .. } if range.is_empty() => {}
+                Segment::Object { key, range } => {
+                    let object = ObjectRead::start(self.backend.clone(), key, range);
+                    self.ahead.push_back(Source::Object(object));
+                }
+            }
+        }
+    }
 }

@@ -12,11 +12,12 @@ use crate::{
     StorageError,
     backend::{Backend, StoreKind},
     memory::{Permit, UploadMemory},
-    parts::{FIRST_PART_BYTES, LATE_PART_BYTES, PartBytes, Unsent},
+    parts::{FIRST_PART_BYTES, PartBytes, Unsent},
 };
 
-/// The most compressed bytes that one upload holds, in parts under way and in the one that fills.
-const MAX_HELD_BYTES: usize = LATE_PART_BYTES + (1 << 20);
+/// What a part that fills and parts under way may hold together before the filling waits. The store has
+/// enough to do then, and an upload keeps well within its permits, of which the allocator wants some too.
+const MAX_HELD_BYTES: usize = 11 << 20;
 
 const PUT_PART: &str = "put part";
 
@@ -83,7 +84,7 @@ impl PartUpload {
     }
 
     /// The size of the part that fills now.
-    fn next_bytes(&self) -> usize {
+    pub(crate) fn next_bytes(&self) -> usize {
         (self.part_bytes)(self.begun + 1)
     }
 
@@ -110,11 +111,12 @@ impl PartUpload {
 
     /// Whether there is memory to add one more block to `unsent` bytes.
     pub(crate) fn can_fill(&self, unsent: usize) -> bool {
-        !self.base_in_flight && !self.is_full(unsent) && !self.needs_late_memory(unsent)
+        let holds_enough = !self.is_idle() && unsent + self.in_flight_bytes >= MAX_HELD_BYTES;
+        !holds_enough && !self.base_in_flight && !self.is_full(unsent) && !self.needs_late_memory(unsent)
     }
 
-    /// Tells the store that parts will come. Returns the id by which the upload can be aborted; `None` for
-    /// local files, which need none.
+    /// Tells the store that parts will come. Returns the id by which the upload can be aborted; `None` where
+    /// there is none: for local files and Azure.
     pub(crate) async fn begin(&mut self) -> Result<Option<String>, StorageError> {
         let key = Arc::clone(&self.key);
         let (target, id) = self.backend.run(|backend| async move { begin(&backend, &key).await }).await?;
@@ -122,15 +124,17 @@ impl PartUpload {
         Ok(id)
     }
 
-    /// Sends the next part, which is all of `unsent` if that is less than a part. [`PartUpload::begin`] was
+    /// Sends the next part, which is all of `unsent` unless that is more than a part. [`PartUpload::begin`] was
     /// called, and [`PartUpload::can_send`] is true.
     pub(crate) fn send(&mut self, unsent: &mut Unsent) {
-        let payload = unsent.take(self.next_bytes());
-        let (index, bytes) = (self.begun, payload.content_length());
+        let index = self.begun;
         self.begun += 1;
+        let payload = unsent.take(self.next_bytes());
+        let bytes = payload.content_length();
         self.in_flight_bytes += bytes;
-        let fits = self.in_flight_bytes + self.next_bytes() <= MAX_HELD_BYTES;
-        let extra = if fits { self.memory.try_extra(bytes) } else { None };
+        // A late part leaves no room for another beside it.
+        let is_early = bytes <= FIRST_PART_BYTES && self.next_bytes() <= FIRST_PART_BYTES;
+        let extra = if is_early { self.memory.try_extra(bytes) } else { None };
         self.base_in_flight = extra.is_none();
         if let Some(target) = &mut self.target {
             let part = put_part(target, &self.backend, &self.key, index, payload);
@@ -177,7 +181,9 @@ async fn begin(backend: &Backend, key: &str) -> Result<(Target, Option<String>),
         StoreKind::Remote { multipart, .. } => {
             let multipart = Arc::clone(multipart);
             let upload_id = backend.ask(OPERATION, key, multipart.create_multipart(&path)).await?;
-            Ok((Target::Remote { multipart, upload_id: upload_id.clone() }, Some(upload_id)))
+            // Azure gives none: what is not completed goes by itself there.
+            let id = Some(upload_id.clone()).filter(|id| !id.is_empty());
+            Ok((Target::Remote { multipart, upload_id }, id))
         }
         StoreKind::Local { .. } => {
             let objects = &backend.store.objects;

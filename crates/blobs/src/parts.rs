@@ -28,42 +28,48 @@ pub(crate) const fn part_bytes(number: usize) -> usize {
     if number <= FIRST_PARTS { FIRST_PART_BYTES } else { LATE_PART_BYTES }
 }
 
-/// The bytes of an object that were not sent yet, as the blocks they came in.
+/// The bytes of an object that were not sent yet.
+///
+/// Blocks are copied into pieces of one size, the size of all large buffers here. Blocks kept as they come
+/// would leave holes of all sizes in the memory that compressing needs for the next ones, and parts in one
+/// piece would have the allocator keep much more free memory than it keeps of pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
-    blocks: VecDeque<Bytes>,
-    bytes: usize,
+    full: VecDeque<Bytes>,
+    filling: Vec<u8>,
 }
 
+/// Parts are made of whole pieces, so that none has to be cut.
+const PIECE_BYTES: usize = MIB;
+
 impl Unsent {
-    pub(crate) fn push(&mut self, block: Bytes) {
-        self.bytes += block.len();
-        self.blocks.push_back(block);
-    }
-
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Takes the first `bytes`, or all when there are fewer. Nothing is copied: a block on the cut is
-    /// shared.
-    pub(crate) fn take(&mut self, bytes: usize) -> PutPayload {
-        let mut taken = Vec::with_capacity(self.blocks.len());
-        let mut missing = bytes;
-        while missing > 0
-            && let Some(mut block) = self.blocks.pop_front()
-        {
-            if block.len() > missing {
-                taken.push(block.split_to(missing));
-                self.blocks.push_front(block);
-                break;
+    /// Adds `bytes` at the end.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.filling.capacity() == 0 {
+                self.filling.reserve_exact(PIECE_BYTES);
             }
-            missing -= block.len();
-            taken.push(block);
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE_BYTES - self.filling.len()));
+            self.filling.extend_from_slice(now);
+            if self.filling.len() == PIECE_BYTES {
+                self.full.push_back(std::mem::take(&mut self.filling).into());
+            }
+            bytes = later;
         }
-        let payload: PutPayload = taken.into_iter().collect();
-        self.bytes -= payload.content_length();
-        payload
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.full.len() * PIECE_BYTES + self.filling.len()
+    }
+
+    /// Takes the first `bytes`, whole MiB, or all when there are fewer.
+    pub(crate) fn take(&mut self, bytes: usize) -> PutPayload {
+        let mut part: Vec<Bytes> = self.full.drain(..self.full.len().min(bytes / PIECE_BYTES)).collect();
+        if part.len() < bytes / PIECE_BYTES {
+            part.push(std::mem::take(&mut self.filling).into());
+        }
+        part.into_iter().collect()
     }
 }
 
@@ -95,12 +101,19 @@ mod tests {
 
     #[test]
     fn parts_are_cut_to_the_byte() {
+        let bytes: Vec<u8> = (0..7 * MIB + 5).map(|at| u8::try_from(at % 251).unwrap_or(0)).collect();
         let mut unsent = Unsent::default();
-        for block in [&b"abc"[..], b"defg", b"", b"hi"] {
-            unsent.push(Bytes::from_static(block));
-        }
-        let parts: Vec<Bytes> = [3, 2, 100, 1].map(|bytes| unsent.take(bytes).into()).into();
-        assert_eq!(parts, ["abc", "de", "fghi", ""].map(Bytes::from));
+        bytes.chunks(300_001).for_each(|block| unsent.push(block));
+        assert_eq!(unsent.bytes(), bytes.len());
+
+        let parts = [2 * MIB, 4 * MIB, 3 * MIB, MIB].map(|size| Bytes::from(unsent.take(size)));
+        assert_eq!(parts.each_ref().map(Bytes::len), [2 * MIB, 4 * MIB, MIB + 5, 0]);
+        assert!(parts.concat() == bytes);
         assert_eq!(unsent.bytes(), 0);
+    }
+
+    #[test]
+    fn parts_are_whole_mebibytes() {
+        assert!([FIRST_PART_BYTES, LATE_PART_BYTES].iter().all(|bytes| bytes % MIB == 0));
     }
 }

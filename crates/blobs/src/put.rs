@@ -42,7 +42,7 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     J: UploadJournal,
 {
-    let _base = inner.memory.admit().await.map_err(|error| StorageError::unavailable("admit", error))?;
+    let _base = inner.memory.admit(inner.upload_wait).await?;
     let mut unfinished = Unfinished::new(inner.backend.clone(), key.into());
     let put = Put::new(inner, key, limit_bytes, journal);
     let stored = put.run(std::pin::pin!(body), &mut unfinished).await;
@@ -105,7 +105,7 @@ impl<'a, J: UploadJournal> Put<'a, J> {
             ),
             late_memory: None,
         };
-        put.append(Bytes::from_static(&HEADER));
+        put.append(&HEADER);
         put
     }
 
@@ -195,12 +195,12 @@ impl<'a, J: UploadJournal> Put<'a, J> {
     fn append_block(&mut self, block: Result<(Deflated, Slot), BlockLost>) -> Result<(), StorageError> {
         let (deflated, slot) = block.map_err(|error| StorageError::unavailable("compress", error))?;
         self.digest = self.digest.combine(deflated.digest);
-        self.append(deflated.bytes);
+        self.append(&deflated.bytes);
         self.gather.release(slot, deflated.buffer);
         Ok(())
     }
 
-    fn append(&mut self, bytes: Bytes) {
+    fn append(&mut self, bytes: &[u8]) {
         self.stored_bytes += bytes.len() as u64;
         self.unsent.push(bytes);
     }
@@ -229,15 +229,17 @@ impl<'a, J: UploadJournal> Put<'a, J> {
     /// Stores what is unsent, and looks whether all of it arrived.
     async fn finish<E>(mut self, unfinished: &mut Unfinished) -> Result<StoredObject, PutError<E>> {
         let Digest { crc32, size_bytes } = self.digest;
-        self.append(Bytes::copy_from_slice(&trailer(crc32, size_bytes)));
+        self.append(&trailer(crc32, size_bytes));
         unfinished.touch();
-        let completed = if self.parts.is_begun() {
-            self.send_rest().await?;
-            self.parts.complete().await
-        } else {
-            let (key, payload) = (self.key.clone(), self.unsent.take(self.unsent.bytes()));
+        let fits_one_request = self.unsent.bytes() <= self.parts.next_bytes();
+        let completed = if fits_one_request && !self.parts.is_begun() {
+            let (key, payload) = (self.key.clone(), self.unsent.take(self.parts.next_bytes()));
             let put = |backend: Backend| async move { backend.put(key.as_str(), payload).await };
             self.inner.backend.run(put).await
+        } else {
+            self.begin_parts(unfinished).await?;
+            self.send_rest().await?;
+            self.parts.complete().await
         };
         verify(&self.inner.backend, self.key, self.stored_bytes, completed).await?;
         let sha256 =

@@ -18,15 +18,17 @@ pub struct Settings {
     pub prefix: String,
     /// How long connecting to the store may take.
     pub connect_timeout: Period,
-    /// How long one request may take in all, with its body: a part of an upload has at most 15 MiB.
+    /// How long one request that stores may take in all: a part of an upload has at most 15 MiB.
     pub request_timeout: Period,
-    /// How long a request without a body, or the next bytes of an answer, may be waited for.
+    /// How long the answer to any other request, or the next bytes of an object, may be waited for.
     pub stall_timeout: Period,
     /// How often a failed request is sent again, at growing distances from 100 ms on.
     pub max_retries: u32,
     /// Memory that all uploads of this process together may hold. An upload needs 8 MiB to run and takes up
     /// to 22 MiB while there is enough; further ones wait their turn. At least 24 MiB.
     pub upload_memory: ByteSize,
+    /// How long an upload waits for its turn before it is answered 503.
+    pub upload_wait: Period,
     /// How many parts of one upload are sent at the same time.
     pub parts_in_flight: usize,
     /// How many threads of this process compress; 0 for one per core.
@@ -137,6 +139,7 @@ impl Default for Settings {
             stall_timeout: Period::from_secs(10),
             max_retries: 2,
             upload_memory: ByteSize::from_mib(256),
+            upload_wait: Period::from_secs(30),
             parts_in_flight: 2,
             compression_threads: 0,
             ca_file: None,

@@ -113,8 +113,6 @@ async fn put_directly(place: &Place, bytes: usize, seed: u64) -> (Object, Vec<u8
 async fn a_download_resumes_where_a_connection_broke() {
     let (place, proxy) = behind_proxy().await;
     let (object, expected) = put_directly(&place, 12 * MIB, 24).await;
-    // Enough for a piece that meets several connections near their cut.
-    let place = place.with_changed(|settings| settings.max_retries = 6);
     for fault in [
         Fault::CutOnce(Direction::ToClient, 10),
         Fault::CutOnce(Direction::ToClient, 700_000),

@@ -6,6 +6,7 @@ mod housekeeping;
 mod place;
 mod put;
 mod read;
+mod runtimes;
 mod sample;
 mod unended;
 
