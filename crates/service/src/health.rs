@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU8, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,8 +45,16 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     phase: AtomicU8,
     checks: Mutex<BTreeMap<String, Check>>,
+    /// Grows with each check and each phase: an answer from before is not given again.
+    changes: AtomicU64,
     // Held while the checks run: who comes meanwhile waits for that answer instead of asking again.
-    cached: tokio::sync::Mutex<Option<(Instant, Results)>>,
+    cached: tokio::sync::Mutex<Option<Cached>>,
+}
+
+struct Cached {
+    at: Instant,
+    changes: u64,
+    results: Results,
 }
 
 /// What each check said last: nothing, or why it failed.
@@ -96,11 +107,13 @@ impl Health {
             async move { running.await.map_err(Into::into) }.boxed()
         });
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), check);
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Says where the process is in its life.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Ordering::Release);
+        self.0.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Where the process is in its life.
@@ -114,8 +127,10 @@ impl Health {
 
     /// Runs all checks at once, or repeats their answer of less than a second ago.
     pub async fn readiness(&self) -> Readiness {
+        // Looked at before the checks: those of a process that ran by then are all known.
+        let before = self.phase();
         let results = self.results().await;
-        let phase = self.phase();
+        let phase = if before == Phase::Starting { before } else { self.phase() };
         let healthy = phase == Phase::Running && results.values().all(Option::is_none);
         let checks = results.into_iter().map(|(name, reason)| {
             let status = if reason.is_none() { Verdict::Ok } else { Verdict::Failed };
@@ -127,10 +142,12 @@ impl Health {
 
     async fn results(&self) -> Results {
         let mut cached = self.0.cached.lock().await;
-        if let Some((at, results)) = cached.as_ref()
-            && at.elapsed() < CACHED_FOR
+        let changes = self.0.changes.load(Ordering::Acquire);
+        if let Some(cached) = cached.as_ref()
+            && cached.changes == changes
+            && cached.at.elapsed() < CACHED_FOR
         {
-            return results.clone();
+            return cached.results.clone();
         }
         let checks = self.0.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let running = checks.into_iter().map(|(name, check)| async move {
@@ -142,8 +159,8 @@ impl Health {
             (name, reason)
         });
         let results: Results = join_all(running).await.into_iter().collect();
-        log_changes(cached.as_ref().map(|(_, results)| results), &results);
-        *cached = Some((Instant::now(), results.clone()));
+        log_changes(cached.as_ref().map(|cached| &cached.results), &results);
+        *cached = Some(Cached { at: Instant::now(), changes, results: results.clone() });
         results
     }
 }
@@ -195,6 +212,33 @@ mod tests {
             "hanging": {"status": "failed", "reason": "no answer within 2 s"},
         }});
         assert_eq!(body, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_before_the_start_does_not_speak_for_what_came_after() {
+        let health = Health::default();
+        assert_eq!(health.readiness().await.checks.len(), 0);
+        health.register("bad", || async { Err("no route") });
+        health.enter(Phase::Running);
+        let readiness = health.readiness().await;
+        assert_eq!((readiness.status, readiness.checks.len()), (Verdict::Failed, 1));
+        health.register("good", || async { Ok::<_, BoxError>(()) });
+        assert_eq!(health.readiness().await.checks.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_begins_to_run_during_a_probe_is_not_yet_ready() {
+        let health = Health::default();
+        let starting = health.clone();
+        health.register("slow", move || {
+            let starting = starting.clone();
+            async move {
+                starting.enter(Phase::Running);
+                Ok::<_, BoxError>(())
+            }
+        });
+        assert_eq!(health.readiness().await.phase, Phase::Starting);
+        assert_eq!(health.readiness().await.phase, Phase::Running);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,10 @@
 //! Starting an HTTP server, and ending it well.
 
 use std::{
+    any::Any,
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use actix_web::{
@@ -11,8 +13,11 @@ use actix_web::{
     error::{JsonPayloadError, PathError, QueryPayloadError},
     http::header::ContentType,
     middleware::{Condition, Next, from_fn},
+    rt::net::TcpStream,
     web::{self, ServiceConfig},
 };
+
+use socket2::SockRef;
 
 use super::{
     HttpError, HttpSettings,
@@ -80,6 +85,10 @@ where
     })
     .keep_alive(settings.keep_alive.as_duration())
     .client_request_timeout(settings.head_timeout.as_duration())
+    .on_connect({
+        let stall_timeout = settings.stall_timeout.as_duration();
+        move |connection, _| drop_when_stalled(connection, stall_timeout)
+    })
     .client_disconnect_timeout(settings.disconnect_timeout.as_duration())
     .max_connections(settings.max_connections)
     // An answer of several writes on a kept-alive connection would wait 40 ms for the client's
@@ -92,6 +101,16 @@ where
         server = server.workers(workers.max(1));
     }
     Ok(server.listen(listener)?.run())
+}
+
+/// Lets the kernel break a connection whose client takes nothing for so long. The server below would wait
+/// for ever: it has no timeout for writing.
+fn drop_when_stalled(connection: &dyn Any, after: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(after))
+    {
+        tracing::debug!(%error, "a connection has no limit on stalling");
+    }
 }
 
 async fn run(server: Server, context: &Context) -> Result<(), BoxError> {

@@ -20,6 +20,9 @@ pub struct HttpSettings {
     pub head_timeout: Period,
     /// How long a client may take to go on reading the answer after its request was refused half-read.
     pub disconnect_timeout: Period,
+    /// How long a client may take nothing of an answer that waits to be sent; then the connection is broken.
+    /// It needs Linux.
+    pub stall_timeout: Period,
     /// Largest head of a request: path, names and values of headers together; beyond it 431.
     pub max_head_size: ByteSize,
     /// Limits on bodies of requests.
@@ -36,6 +39,7 @@ impl Default for HttpSettings {
             keep_alive: Period::from_secs(75),
             head_timeout: Period::from_secs(10),
             disconnect_timeout: Period::from_secs(5),
+            stall_timeout: Period::from_secs(60),
             max_head_size: ByteSize::from_kib(32),
             body: BodyLimits::default(),
             cors: CorsSettings::default(),

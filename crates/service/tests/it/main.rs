@@ -8,5 +8,6 @@ mod figures;
 mod limits;
 mod loops;
 mod process;
+mod stalling;
 mod stopping;
 mod support;
