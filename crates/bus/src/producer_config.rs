@@ -16,7 +16,9 @@ pub(crate) fn producer_config(
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("max.in.flight.requests.per.connection", std::env::var("INFLIGHT").unwrap_or("1".into()))
+        // What comes while a request is under way makes the next batch, so that batches grow with the load.
+        .set("max.in.flight.requests.per.connection", "1")
+        // Nothing may follow a batch that failed for good; what is behind it comes back to the caller.
         .set("enable.gapless.guarantee", "true")
         // The library would drop single records out of their order; our deadline drops all at once.
         .set("message.timeout.ms", "0")
