@@ -1,0 +1,1 @@
+"""One module per part; each has `measure(bench)`, which returns rows of the table."""
