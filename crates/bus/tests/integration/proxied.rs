@@ -5,7 +5,7 @@ use std::time::Duration;
 use bus::{KafkaSettings, Producer, SendError, topics};
 use devservers::{Kafka, KafkaOptions};
 use domain::ByteSize;
-use testkit::{Direction, Fault, FaultProxy};
+use testkit::{Direction, Fault, FaultProxy, poll_until};
 
 use crate::support::{first_copies, numbers, read_all, record, send_until_stored, settings};
 
@@ -75,7 +75,8 @@ async fn a_silent_broker_is_unavailable_until_it_speaks_again() {
 
     proxy.set(Fault::None);
     send_until_stored(&producer, records).await;
-    producer.check(TOPIC).await.unwrap();
+    // The last answer is good for a second.
+    poll_until(Duration::from_secs(10), async || Ok(producer.check(TOPIC).await.ok())).await.unwrap();
     assert!(producer.restarts() >= 1);
     let stored = read_all(&past_the_proxy, TOPIC).await;
     assert_eq!(first_copies(&numbers(&stored, "k")), (0..20).collect::<Vec<_>>());
