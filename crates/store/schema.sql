@@ -225,6 +225,10 @@ CREATE INDEX exports_by_expiry ON public.exports USING btree (expires_at) WHERE 
 
 CREATE INDEX exports_by_owner ON public.exports USING btree (owner_id, created_at, id) WHERE (deleted_at IS NULL);
 
+CREATE INDEX exports_by_owner_and_expiry ON public.exports USING btree (owner_id, expires_at, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX exports_by_owner_and_name ON public.exports USING btree (owner_id, name, id) WHERE (deleted_at IS NULL);
+
 CREATE INDEX exports_by_release ON public.exports USING btree (released_at) WHERE ((released_at IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX object_deletions_by_due ON public.object_deletions USING btree (due_at);

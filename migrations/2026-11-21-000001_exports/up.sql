@@ -35,6 +35,8 @@ CREATE TABLE exports (
     CHECK ((completed_at IS NOT NULL) = (status IN ('partial', 'complete', 'failed')))
 );
 CREATE INDEX exports_by_owner ON exports (owner_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX exports_by_owner_and_name ON exports (owner_id, name, id) WHERE deleted_at IS NULL;
+CREATE INDEX exports_by_owner_and_expiry ON exports (owner_id, expires_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX exports_by_expiry ON exports (expires_at) WHERE released_at IS NULL;
 CREATE INDEX exports_by_deletion ON exports (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX exports_by_release ON exports (released_at) WHERE released_at IS NOT NULL AND deleted_at IS NULL;

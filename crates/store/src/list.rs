@@ -1,5 +1,7 @@
 //! Listing a caller's exports, with an exact count.
 
+use std::collections::HashMap;
+
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
     RunQueryDsl, SelectableHelper as _,
@@ -8,6 +10,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 use domain::{Export, ListQuery, Owner, SortDirection, SortField};
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
@@ -26,6 +29,9 @@ pub struct ExportPage {
     pub exports: Vec<Export>,
 }
 
+/// From this offset on a page lies deep: reading the rows before it costs more than two more round trips.
+const DEEP: u64 = 1000;
+
 /// The id of an owner, and how many exports he has.
 struct CountOf(Owner);
 
@@ -43,12 +49,20 @@ prepared_statement!(CountOf, (BigInt, BigInt), |self, out| {
 
 impl Store {
     /// The exports of `owner` that match `query`, expired ones included, deleted ones not. The count is
-    /// exact; it is taken a moment before the page.
+    /// exact; for pages that do not lie deep it is taken a moment before the page.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn list_exports(&self, owner: Owner, query: ListQuery) -> Result<ExportPage, StoreError> {
-        self.statement("list exports", move |connection| list(connection, &owner, &query)).await
+        self.statement("list exports", move |connection| {
+            if query.offset < DEEP {
+                return list(connection, &owner, &query);
+            }
+            // Of one snapshot, because what counts from the end must agree with the count.
+            let mut snapshot = connection.build_transaction().repeatable_read().read_only();
+            snapshot.run(|connection| list(connection, &owner, &query))
+        })
+        .await
     }
 }
 
@@ -58,13 +72,57 @@ fn list(connection: &mut PgConnection, owner: &Owner, query: &ListQuery) -> Resu
     let Some((owner_id, all)) = counted else { return Ok(ExportPage { count: 0, exports: Vec::new() }) };
     let count =
         if has_filter(query) { matching(owner_id, query).count().get_result(connection)? } else { all };
-    let exports = if query.limit == 0 { Vec::new() } else { page(connection, owner_id, query)? };
-    Ok(ExportPage { count: u64::try_from(count).unwrap_or(0), exports })
+    let count = u64::try_from(count).unwrap_or(0);
+    let exports = match query {
+        ListQuery { limit: 0, .. } => Vec::new(),
+        ListQuery { offset, .. } if *offset < DEEP => page(connection, owner_id, query)?,
+        ListQuery { offset, .. } if *offset >= count => Vec::new(),
+        _ => deep_page(connection, owner_id, query, count)?,
+    };
+    Ok(ExportPage { count, exports })
 }
 
 fn page(connection: &mut PgConnection, owner_id: i64, query: &ListQuery) -> Result<Vec<Export>, StoreError> {
-    let rows = matching(owner_id, query).select(ExportRow::as_select());
-    let rows = match (query.sort, query.direction) {
+    let rows = ordered(matching(owner_id, query).select(ExportRow::as_select()), query)
+        .limit(query.limit.try_into().unwrap_or(i64::MAX))
+        .offset(query.offset.try_into().unwrap_or(i64::MAX))
+        .load::<ExportRow>(connection)?;
+    rows.into_iter().map(Export::try_from).collect()
+}
+
+/// A page that starts at [`DEEP`] or later, and before `count`: what is skipped is skipped in the index
+/// alone, from the nearer end.
+fn deep_page(
+    connection: &mut PgConnection,
+    owner_id: i64,
+    query: &ListQuery,
+    count: u64,
+) -> Result<Vec<Export>, StoreError> {
+    let mut query = query.clone();
+    query.limit = query.limit.min(count - query.offset);
+    let from_end = query.offset > count / 2;
+    if from_end {
+        query.offset = count - query.offset - query.limit;
+        query.direction = match query.direction {
+            SortDirection::Ascending => SortDirection::Descending,
+            SortDirection::Descending => SortDirection::Ascending,
+        };
+    }
+    let mut ids: Vec<Uuid> = ordered(matching(owner_id, &query).select(exports::id), &query)
+        .limit(query.limit.try_into().unwrap_or(i64::MAX))
+        .offset(query.offset.try_into().unwrap_or(i64::MAX))
+        .load(connection)?;
+    if from_end {
+        ids.reverse();
+    }
+    let rows = exports::table.filter(exports::id.eq_any(&ids)).select(ExportRow::as_select());
+    let mut rows = rows.load(connection)?.into_iter().map(|row| (row.id, row)).collect::<HashMap<_, _>>();
+    ids.iter().filter_map(|id| rows.remove(id)).map(Export::try_from).collect()
+}
+
+/// Puts rows into the order of `query`. Each order has its index.
+fn ordered<'a, T>(rows: exports::BoxedQuery<'a, Pg, T>, query: &ListQuery) -> exports::BoxedQuery<'a, Pg, T> {
+    match (query.sort, query.direction) {
         (SortField::Name, SortDirection::Ascending) => rows.order((exports::name.asc(), exports::id.asc())),
         (SortField::Name, SortDirection::Descending) => {
             rows.order((exports::name.desc(), exports::id.desc()))
@@ -81,12 +139,7 @@ fn page(connection: &mut PgConnection, owner_id: i64, query: &ListQuery) -> Resu
         (SortField::ExpiresAt, SortDirection::Descending) => {
             rows.order((exports::expires_at.desc(), exports::id.desc()))
         }
-    };
-    let rows = rows
-        .limit(i64::try_from(query.limit).unwrap_or(i64::MAX))
-        .offset(i64::try_from(query.offset).unwrap_or(i64::MAX))
-        .load::<ExportRow>(connection)?;
-    rows.into_iter().map(Export::try_from).collect()
+    }
 }
 
 fn has_filter(query: &ListQuery) -> bool {

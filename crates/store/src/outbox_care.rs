@@ -2,22 +2,28 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _,
+    ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
+    sql_types,
 };
 use domain::ids::ExportId;
 use uuid::Uuid;
 
 use crate::{error::StoreError, pool::Store, schema::outbox};
 
+/// Counting goes no further.
+const MAX_DEPTH: i64 = 100_000;
+
 /// How much waits to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct OutboxDepth {
-    /// Records waiting or being sent.
+    /// Records waiting or being sent; 100,000 stands for that many or more.
+    #[diesel(sql_type = sql_types::BigInt)]
     pub waiting: i64,
     /// When the oldest of them was written.
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Timestamptz>)]
     pub oldest: Option<DateTime<Utc>>,
     /// Records set aside after too many failures.
+    #[diesel(sql_type = sql_types::BigInt)]
     pub parked: i64,
 }
 
@@ -94,24 +100,23 @@ impl Store {
         .await
     }
 
-    /// How much waits.
+    /// How much waits. Counted up to 100,000 records, so that asking costs little when the broker has been
+    /// away for long.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
         self.statement("outbox depth", |connection| {
-            let waiting = outbox::table.filter(outbox::parked_at.is_null());
-            let oldest = waiting
-                .order(outbox::id)
-                .select(outbox::created_at)
-                .first::<DateTime<Utc>>(connection)
-                .optional()?;
-            let parked = outbox::table.filter(outbox::parked_at.is_not_null());
-            Ok(OutboxDepth {
-                waiting: waiting.count().get_result(connection)?,
-                oldest,
-                parked: parked.count().get_result(connection)?,
-            })
+            // All of them can be counted in the index of the ids, those that wait cannot.
+            let depth = diesel::sql_query(
+                "SELECT total.n - parked.n AS waiting, parked.n AS parked, \
+                 (SELECT created_at FROM outbox WHERE parked_at IS NULL ORDER BY id LIMIT 1) AS oldest \
+                 FROM (SELECT count(*) AS n FROM outbox WHERE parked_at IS NOT NULL) parked, LATERAL \
+                 (SELECT count(*) AS n FROM (SELECT id FROM outbox ORDER BY id LIMIT $1 + parked.n) o) total",
+            )
+            .bind::<sql_types::BigInt, _>(MAX_DEPTH)
+            .get_result(connection)?;
+            Ok(depth)
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Listing exports: filters, windows, order, pages.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection as _;
 use domain::{
     ApplicationName, ExportDraft, ListQuery, ResourceName, SortDirection, SortField, ids::ExportId,
 };
@@ -166,4 +167,54 @@ async fn the_count_does_not_depend_on_the_page() {
 async fn somebody_without_exports_has_an_empty_page() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.matches(ListQuery::default()).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deep_page_is_a_part_of_the_whole_from_either_end() {
+    let fixture = Fixture::new().await;
+    fixture.add(|draft| draft.name = domain::ExportName::parse("other").unwrap()).await;
+    // Values come up in no order, each twelve times or more.
+    let fill = "INSERT INTO exports (id, owner_id, name, format, created_at, expires_at) \
+                SELECT md5(n::text)::uuid, 1, 'n' || n % 7, 'json', '2026-01-01'::timestamptz + n % 211 * interval '1 hour', \
+                '2026-02-01'::timestamptz + n % 13 * interval '1 day' FROM generate_series(1, 2600) n; \
+                UPDATE exports SET deleted_at = now() WHERE id IN (SELECT id FROM exports ORDER BY id LIMIT 100); \
+                UPDATE owners SET export_count = (SELECT count(*) FROM exports WHERE deleted_at IS NULL) - 1";
+    fixture.connection().batch_execute(fill).unwrap();
+    for (sort, column) in [
+        (SortField::Name, "name"),
+        (SortField::CreatedAt, "created_at"),
+        (SortField::ExpiresAt, "expires_at"),
+    ] {
+        for (direction, word) in [(SortDirection::Ascending, "asc"), (SortDirection::Descending, "desc")] {
+            for (name, condition) in [(None, ""), (text("n3"), "AND name = 'n3'")] {
+                let whole = format!(
+                    "SELECT id::text AS t FROM exports WHERE deleted_at IS NULL {condition} ORDER BY {column} {word}, id {word}"
+                );
+                let whole = fixture.texts(&whole);
+                for (offset, limit) in [
+                    (999, 3),
+                    (1000, 3),
+                    (1000, 1000),
+                    (1300, 50),
+                    (2000, 1000),
+                    (whole.len() - 1, 2),
+                    (2600, 5),
+                ] {
+                    let expected = whole.iter().skip(offset).take(limit);
+                    let query = ListQuery {
+                        offset: offset as u64,
+                        limit: limit as u64,
+                        name: name.clone(),
+                        sort,
+                        direction,
+                        ..ListQuery::default()
+                    };
+                    let page = fixture.store.list_exports(owner("jdoe"), query.clone()).await.unwrap();
+                    let ids: Vec<_> = page.exports.iter().map(|export| export.id.to_string()).collect();
+                    assert!(ids.iter().eq(expected), "{query:?}: {} of {}", ids.len(), page.count);
+                    assert_eq!(page.count, whole.len() as u64);
+                }
+            }
+        }
+    }
 }

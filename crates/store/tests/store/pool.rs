@@ -180,7 +180,7 @@ async fn a_frozen_database_holds_nobody_for_ever() {
     let (proxy, store) = behind_proxy(&fixture).await;
     poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id).await?)).await.unwrap();
     proxy.set(Fault::Pause);
-    for _ in 0..6 {
+    for _ in 0..3 {
         let failed = store.find_export(owner("jdoe"), draft.id).await;
         assert!(matches!(failed, Err(StoreError::Unavailable { .. } | StoreError::Busy)), "{failed:?}");
     }
@@ -199,7 +199,7 @@ async fn behind_proxy(fixture: &Fixture) -> (FaultProxy, Store) {
         url: Secret::from(url),
         pool_size: 2,
         pool_wait: Period::from_millis(300),
-        statement_timeout: Period::from_secs(1),
+        statement_timeout: Period::from_millis(500),
         ..settings("")
     });
     (proxy, store)
