@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::{Body, Client, StatusCode};
+use reqwest::{Body, Client, RequestBuilder, StatusCode, Url};
 use serde_json::json;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -26,17 +26,26 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How long an answer under way may take once the application is to stop.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
 /// What to post.
 enum Answer {
     Data(Table, Filters),
-    Error { code: u16, message: String },
+    Error(Report),
+}
+
+/// Why there is no data.
+struct Report {
+    code: u16,
+    message: String,
 }
 
 /// Posts answers.
 #[derive(Debug, Clone)]
 pub struct Answers {
     client: Client,
-    base: String,
+    base: Url,
     key: String,
     application: String,
 }
@@ -45,7 +54,7 @@ impl Answers {
     /// Reads the key and prepares the client.
     ///
     /// # Errors
-    /// When the key file cannot be read.
+    /// When the key file cannot be read or the URL is none.
     pub fn new(arguments: &Arguments) -> anyhow::Result<Self> {
         let key = fs::read_to_string(&arguments.key_file)
             .with_context(|| format!("cannot read the key file {}", arguments.key_file.display()))?;
@@ -54,7 +63,10 @@ impl Answers {
                 .connect_timeout(Duration::from_secs(5))
                 .read_timeout(Duration::from_mins(2))
                 .build()?,
-            base: format!("{}/app/export/v1", arguments.internal_url.trim_end_matches('/')),
+            base: Url::parse(&arguments.internal_url)
+                .ok()
+                .filter(|url| !url.cannot_be_a_base())
+                .with_context(|| format!("{} is not a URL", arguments.internal_url))?,
             key: key.trim().to_owned(),
             application: arguments.application.clone(),
         })
@@ -66,9 +78,13 @@ impl Answers {
         let mut wait = FIRST_WAIT;
         loop {
             // The rows are read anew for each try: a body that was sent halfway cannot be sent again.
-            match self.post(request).await {
+            let posted = tokio::select! {
+                posted = self.post(request) => posted,
+                () = stop_and_grace(stop) => return false,
+            };
+            match posted {
                 Ok(status) if !is_temporary(status) => {
-                    tracing::info!(export = request.export_request_uuid, resource = request.resource, %status, "answered");
+                    log(request, status);
                     return true;
                 }
                 Ok(status) => tracing::warn!(%status, "not taken, trying again in {wait:?}"),
@@ -85,22 +101,38 @@ impl Answers {
     }
 
     async fn post(&self, request: &Request) -> anyhow::Result<StatusCode> {
-        let source =
-            format!("{}/{}/{}/{}", self.base, request.export_request_uuid, self.application, request.uuid);
         let answer = tokio::task::spawn_blocking({
             let request = request.clone();
             move || prepare(&request)
         });
-        let post = match answer.await? {
-            Answer::Data(table, filters) => self
-                .client
-                .post(format!("{source}/upload"))
-                .body(streamed(write_rows(table, filters, request.format))),
-            Answer::Error { code, message } => {
-                self.client.post(format!("{source}/error")).json(&json!({"message": message, "error": code}))
-            }
+        let (table, filters) = match answer.await? {
+            Answer::Data(table, filters) => (table, filters),
+            Answer::Error(report) => return self.report(request, &report).await,
         };
-        Ok(post.header("x-rh-exports-psk", &self.key).send().await?.status())
+        let written = write_rows(table, filters, request.format);
+        let upload = self.to(request, "upload")?.body(streamed(written.chunks)).send().await;
+        match (written.unreadable.get(), upload) {
+            // Another try would not read more.
+            (Some(reason), _) => self.report(request, &unreadable(reason)).await,
+            (None, answer) => Ok(answer?.status()),
+        }
+    }
+
+    async fn report(&self, request: &Request, report: &Report) -> anyhow::Result<StatusCode> {
+        let body = json!({"message": report.message, "error": report.code});
+        Ok(self.to(request, "error")?.json(&body).send().await?.status())
+    }
+
+    /// A post to `…/{export}/{application}/{resource}/{action}`, each part percent-encoded.
+    fn to(&self, request: &Request, action: &str) -> anyhow::Result<RequestBuilder> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("the URL has no path"))?
+            .pop_if_empty()
+            .extend(["app", "export", "v1"])
+            .extend([&request.export_request_uuid, &self.application, &request.uuid])
+            .push(action);
+        Ok(self.client.post(url).header("x-rh-exports-psk", &self.key))
     }
 }
 
@@ -112,18 +144,20 @@ fn prepare(request: &Request) -> Answer {
         "mounts" => mounts::read(),
         _ => {
             let message = "there is no such resource; there are: packages, processes, mounts".to_owned();
-            return Answer::Error { code: 404, message };
+            return Answer::Error(Report { code: 404, message });
         }
     };
     match read {
-        Err(error) => {
-            Answer::Error { code: 500, message: format!("the inventory cannot be read: {error:#}") }
-        }
+        Err(error) => Answer::Error(unreadable(&format!("{error:#}"))),
         Ok(table) => match Filters::parse(&request.filters, table.columns) {
             Ok(filters) => Answer::Data(table, filters),
-            Err(InvalidFilters(message)) => Answer::Error { code: 400, message },
+            Err(InvalidFilters(message)) => Answer::Error(Report { code: 400, message }),
         },
     }
+}
+
+fn unreadable(reason: &str) -> Report {
+    Report { code: 500, message: format!("the inventory cannot be read: {reason}") }
 }
 
 /// A body of unknown length, sent chunk by chunk.
@@ -134,9 +168,26 @@ fn streamed(chunks: mpsc::Receiver<io::Result<Bytes>>) -> Body {
     ))
 }
 
-/// Whether the same answer may be taken later.
+async fn stop_and_grace(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(STOP_GRACE).await;
+}
+
+fn log(request: &Request, status: StatusCode) {
+    let (export, resource) = (&request.export_request_uuid, &request.resource);
+    if status.is_success() {
+        tracing::info!(export, resource, %status, "answered");
+    } else {
+        tracing::warn!(export, resource, %status, "the answer was refused for good");
+    }
+}
+
+/// Whether the same answer may be taken later. A key that is refused is one: the request must still be
+/// there when the application was given the right one.
 fn is_temporary(status: StatusCode) -> bool {
     status.is_server_error()
+        || status == StatusCode::UNAUTHORIZED
+        || status == StatusCode::FORBIDDEN
         || status == StatusCode::REQUEST_TIMEOUT
         || status == StatusCode::TOO_MANY_REQUESTS
 }

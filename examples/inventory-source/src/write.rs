@@ -1,6 +1,9 @@
 //! Rows into JSON or CSV, chunk by chunk: a table of any size needs the memory of one chunk.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde::{Serializer as _, ser::SerializeMap as _};
@@ -18,10 +21,20 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks that may wait for the network.
 const CHUNKS_AHEAD: usize = 4;
 
-/// Writes the rows of `table` that pass `filters`, on a thread of its own. The receiver gets the chunks;
-/// its last is an error when the rows could not be read to their end.
-pub fn write_rows(table: Table, filters: Filters, format: Format) -> mpsc::Receiver<io::Result<Bytes>> {
-    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+/// Rows on their way.
+#[derive(Debug)]
+pub struct Written {
+    /// The chunks; the last is an error when the rows could not be read to their end.
+    pub chunks: mpsc::Receiver<io::Result<Bytes>>,
+    /// Why the rows could not be read; empty as long as they can.
+    pub unreadable: Arc<OnceLock<String>>,
+}
+
+/// Writes the rows of `table` that pass `filters`, on a thread of its own.
+pub fn write_rows(table: Table, filters: Filters, format: Format) -> Written {
+    let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+    let unreadable = Arc::new(OnceLock::new());
+    let table = noting_failure(table, Arc::clone(&unreadable));
     tokio::task::spawn_blocking(move || {
         let mut chunks = Chunks { sender, buffer: Vec::with_capacity(CHUNK_BYTES) };
         let written = match format {
@@ -34,7 +47,18 @@ pub fn write_rows(table: Table, filters: Filters, format: Format) -> mpsc::Recei
             Err(error) => chunks.fail(&error),
         }
     });
-    receiver
+    Written { chunks, unreadable }
+}
+
+/// `table`, with a note of why it cannot be read: to whoever sends the body, that looks like any other
+/// broken connection.
+fn noting_failure(table: Table, note: Arc<OnceLock<String>>) -> Table {
+    let rows = table.rows.inspect(move |row| {
+        if let Err(error) = row {
+            note.get_or_init(|| format!("{error:#}"));
+        }
+    });
+    Table { columns: table.columns, rows: Box::new(rows) }
 }
 
 fn passing(table: Table, filters: &Filters) -> impl Iterator<Item = anyhow::Result<Row>> {
@@ -113,8 +137,8 @@ mod tests {
     }
 
     async fn collect(table: Table, format: Format) -> io::Result<String> {
-        let (mut chunks, mut text) = (write_rows(table, Filters::default(), format), Vec::new());
-        while let Some(chunk) = chunks.recv().await {
+        let (mut written, mut text) = (write_rows(table, Filters::default(), format), Vec::new());
+        while let Some(chunk) = written.chunks.recv().await {
             text.extend_from_slice(&chunk?);
         }
         Ok(String::from_utf8(text).unwrap())
@@ -139,5 +163,16 @@ mod tests {
     async fn rows_that_cannot_be_read_break_the_body() {
         let rows = vec![Ok(row("a", 1)), Err(anyhow::anyhow!("the disk is gone"))];
         assert!(collect(table(rows), Format::Csv).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn rows_that_cannot_be_read_say_why() {
+        let mut written = write_rows(
+            table(vec![Err(anyhow::anyhow!("the disk is gone"))]),
+            Filters::default(),
+            Format::Json,
+        );
+        while written.chunks.recv().await.is_some() {}
+        assert_eq!(written.unreadable.get().map(String::as_str), Some("the disk is gone"));
     }
 }

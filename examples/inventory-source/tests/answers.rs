@@ -58,14 +58,17 @@ fn dechunk(mut body: &[u8]) -> Vec<u8> {
     }
 }
 
-async fn answer(request: &Request, statuses: &'static [&'static str]) -> Vec<Received> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+fn answers(url: &str) -> Answers {
     let mut key_file = tempfile::NamedTempFile::new().unwrap();
     writeln!(key_file, "the-key").unwrap();
     let path = key_file.path().to_str().unwrap();
-    let arguments = ["inventory-source", "--internal-url", &url, "--key-file", path];
-    let answers = Answers::new(&Arguments::parse_from(arguments)).unwrap();
+    let arguments = ["inventory-source", "--internal-url", url, "--key-file", path];
+    Answers::new(&Arguments::parse_from(arguments)).unwrap()
+}
+
+async fn answer(request: &Request, statuses: &'static [&'static str]) -> Vec<Received> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let answers = answers(&format!("http://{}", listener.local_addr().unwrap()));
     let server = tokio::spawn(serve(listener, statuses));
     assert!(answers.answer(request, &CancellationToken::new()).await);
     server.await.unwrap()
@@ -100,10 +103,10 @@ async fn rows_are_streamed_in_chunks_with_the_key() {
 async fn what_is_not_taken_is_sent_again() {
     let received = answer(
         &request("mounts", &json!({})),
-        &["503 Service Unavailable", "408 Request Timeout", "202 Accepted"],
+        &["503 Service Unavailable", "408 Request Timeout", "401 Unauthorized", "202 Accepted"],
     )
     .await;
-    assert_eq!(received.len(), 3);
+    assert_eq!(received.len(), 4);
     for Received { body, .. } in &received {
         assert!(serde_json::from_slice::<Vec<Value>>(&dechunk(body)).is_ok_and(|rows| !rows.is_empty()));
     }
@@ -132,4 +135,27 @@ async fn what_cannot_be_answered_is_reported_with_a_reason() {
 async fn a_refusal_is_final() {
     let received = answer(&request("mounts", &json!({})), &["410 Gone"]).await;
     assert_eq!(received.len(), 1);
+}
+
+#[tokio::test]
+async fn ids_cannot_lead_elsewhere() {
+    let foreign = Request { uuid: "../../x?y".to_owned(), ..request("mounts", &json!({})) };
+    let received = answer(&foreign, &["404 Not Found"]).await;
+    let head = &received[0].head;
+    assert!(head.starts_with("post /app/export/v1/e1/inventory/..%2f..%2fx%3fy/upload "), "{head}");
+}
+
+#[tokio::test]
+async fn what_is_not_taken_waits_for_another_start_when_the_application_stops() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, &["503 Service Unavailable"]));
+    let answers = answers(&url);
+    let request = request("mounts", &json!({}));
+    let stopped = tokio::join!(answers.answer(&request, &stop), async {
+        server.await.unwrap();
+        stop.cancel();
+    });
+    assert!(!stopped.0);
 }
