@@ -74,7 +74,8 @@ impl Blobs {
         let runtime = Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
         let inner = Inner {
             backend: connect::backend(settings, runtime.clone())?,
-            compressor: Compressor::new(runtime, settings.compression_threads),
+            compressor: Compressor::new(runtime, settings.compression_threads)
+                .map_err(ConnectError::Threads)?,
             memory: UploadMemory::new(settings.upload_memory.as_len()),
             upload_wait: settings.upload_wait.as_duration(),
             part_bytes,

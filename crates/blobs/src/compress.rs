@@ -1,20 +1,43 @@
 //! Blocks of an upload are hashed in order and deflated in parallel, on threads that serve nobody else.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use archive::gzip::{Digest, deflate_block};
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, oneshot},
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+    task::JoinHandle,
 };
 use tokio_util::task::AbortOnDropHandle;
 
-/// The bounded pool of all uploads of one process. Its clones are one and the same pool.
+/// The threads that compress for all uploads of one process. Its clones are one and the same pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Compressor {
+    /// Where the work is handed on.
     runtime: Handle,
-    threads: Arc<Semaphore>,
+    threads: Arc<Threads>,
+}
+
+/// A runtime that only its threads for blocking work are used of. They are few and stay the same: each
+/// thread has memory of its own that the allocator keeps for it, a few MiB after compressing, and any of the
+/// many that the service's own runtime may have would come to have some.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn spawn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
+        self.0.as_ref().map(|threads| threads.spawn_blocking(work))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
+            // Waiting for them would block whoever drops the last clone.
+            threads.shutdown_background();
+        }
+    }
 }
 
 /// One block, deflated.
@@ -36,11 +59,13 @@ pub(crate) type Deflating = AbortOnDropHandle<Result<Deflated, BlockLost>>;
 pub(crate) struct BlockLost;
 
 impl Compressor {
-    /// A pool that uses at most `threads` threads of `runtime` at a time; 0 for one per core.
-    pub(crate) fn new(runtime: Handle, threads: usize) -> Self {
+    /// A pool of `threads` threads, 0 for one per core, for uploads whose tasks are on `runtime`.
+    pub(crate) fn new(runtime: Handle, threads: usize) -> io::Result<Self> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
-        Self { runtime, threads: Arc::new(Semaphore::new(threads)) }
+        let threads =
+            Builder::new_current_thread().max_blocking_threads(threads).thread_name("compress").build()?;
+        Ok(Self { runtime, threads: Arc::new(Threads(Some(threads))) })
     }
 
     /// Begins the blocks of one upload.
@@ -66,16 +91,11 @@ impl Blocks {
     pub(crate) fn push(&mut self, block: Vec<u8>) -> Deflating {
         let (send, receive) = oneshot::channel();
         let before = std::mem::replace(&mut self.hashed, receive);
-        let Compressor { runtime, threads } = self.compressor.clone();
-        let blocking = runtime.clone();
-        AbortOnDropHandle::new(runtime.spawn(async move {
+        let threads = Arc::clone(&self.compressor.threads);
+        AbortOnDropHandle::new(self.compressor.runtime.spawn(async move {
             let hash = before.await.map_err(|_| BlockLost)?;
-            let thread = threads.acquire_owned().await.map_err(|_| BlockLost)?;
-            let work = move || {
-                let _thread = thread;
-                work(block, hash, send)
-            };
-            blocking.spawn_blocking(work).await.map_err(|_| BlockLost)
+            let deflated = threads.spawn(move || work(block, hash, send)).ok_or(BlockLost)?;
+            deflated.await.map_err(|_| BlockLost)
         }))
     }
 

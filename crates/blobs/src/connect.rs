@@ -45,6 +45,9 @@ pub enum ConnectError {
     /// The client library refuses the settings.
     #[error("the settings of the object storage do not fit")]
     Client(#[source] StoreError),
+    /// The threads that compress cannot be had.
+    #[error("cannot start the threads that compress")]
+    Threads(#[source] std::io::Error),
     /// Called outside a Tokio runtime, on which the client's connections would live.
     #[error("no Tokio runtime")]
     NoRuntime,

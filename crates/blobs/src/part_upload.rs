@@ -17,7 +17,7 @@ use crate::{
 
 /// What a part that fills and parts under way may hold together before the filling waits. The store has
 /// enough to do then, and an upload keeps well within its permits, of which the allocator wants some too.
-const MAX_HELD_BYTES: usize = 11 << 20;
+const MAX_HELD_BYTES: usize = 10 << 20;
 
 const PUT_PART: &str = "put part";
 
