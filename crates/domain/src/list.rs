@@ -151,9 +151,13 @@ fn integer(text: &str, max: u64) -> Option<u64> {
 }
 
 fn parse_date(text: &str) -> Result<DateTime<Utc>, ListError> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN).and_utc());
-    day.or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc)))
-        .map_err(|_| ListError::Date(excerpt(text)))
+    let invalid = || ListError::Date(excerpt(text));
+    // A year of more than four digits may be one that Postgres does not have.
+    if text.len() == "2026-11-21".len() {
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| invalid())?;
+        return Ok(day.and_time(NaiveTime::MIN).and_utc());
+    }
+    DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc)).map_err(|_| invalid())
 }
 
 /// The links of one page: paths with the request's own query, keys sorted.
@@ -212,7 +216,10 @@ mod tests {
         assert_eq!(day.to_rfc3339(), "2026-11-21T00:00:00+00:00");
         let moment = ListQuery::parse("expires_at=2026-11-21T06:00:00Z").unwrap().expires_at.unwrap();
         assert_eq!(ListQuery::window_end(moment).to_rfc3339(), "2026-11-22T06:00:00+00:00");
-        assert_eq!(ListQuery::parse("created_at=yesterday"), Err(ListError::Date("yesterday".to_owned())));
+        for absurd in ["yesterday", "-262143-01-01", "2026-1-1", "99999-01-01"] {
+            let refused = ListQuery::parse(&format!("created_at={absurd}"));
+            assert_eq!(refused, Err(ListError::Date(absurd.to_owned())));
+        }
     }
 
     #[test]

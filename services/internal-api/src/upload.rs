@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::{ByteSize, ResourceState, SourceError, StoredData, ids::AttemptId};
 use futures_util::{Stream, TryStreamExt as _, future::Either, pin_mut};
 use service::http::{BodyLimits, BodyStream, ErrorBody};
-use store::{AnswerOutcome, NewAttempt, Store};
+use store::{AnswerOutcome, AnswerTarget, NewAttempt, Store};
 
 use crate::{
     api::Api,
@@ -66,12 +66,13 @@ fn body(
     limits: &BodyLimits,
 ) -> Result<impl Stream<Item = Result<Bytes, UploadError>> + use<>, ApiError> {
     let received = BodyStream::new(payload.into_inner(), limits, u64::MAX).map_err(UploadError::from);
-    match req.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii()) {
-        None | Some(b"" | b"identity") => Ok(Either::Left(received)),
-        Some(gzip) if gzip.eq_ignore_ascii_case(b"gzip") || gzip.eq_ignore_ascii_case(b"x-gzip") => {
+    let mut encodings = req.headers().get_all(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
+    match (encodings.next(), encodings.next()) {
+        (None | Some(b"" | b"identity"), None) => Ok(Either::Left(received)),
+        (Some(gzip), None) if gzip.eq_ignore_ascii_case(b"gzip") || gzip.eq_ignore_ascii_case(b"x-gzip") => {
             Ok(Either::Right(inflate::inflate(received)))
         }
-        Some(_) => Err(ApiError::UnknownEncoding),
+        _ => Err(ApiError::UnknownEncoding),
     }
 }
 
@@ -110,8 +111,8 @@ async fn deliver(
     }
 }
 
-/// Runs `upload` and renews the lease of its attempt meanwhile. A lease that cannot be renewed because the
-/// export was deleted ends the upload: nobody wants its bytes.
+/// Runs `upload` and renews the lease of its attempt meanwhile. A lease that is gone ends the upload: nobody
+/// wants its bytes, or they are being deleted already.
 async fn while_leased<T>(
     api: &Api,
     path: SourcePath,
@@ -128,12 +129,22 @@ async fn while_leased<T>(
             Ok(true) => {}
             Ok(false) => {
                 abandon(api, attempt).await;
-                return Err(ApiError::NoExport(path.export_id));
+                return Err(without_lease(api, path).await);
             }
             // The next round tries again; the lease lasts for three.
             Err(error) if error.is_transient() => tracing::warn!(%error, "an upload's lease was not renewed"),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Why an attempt has no lease any more: its export was deleted, or this process did not renew it in time, as
+/// when it was suspended; then a repeat is welcome.
+async fn without_lease(api: &Api, path: SourcePath) -> ApiError {
+    match api.store.find_answer_target(path.export_id, path.resource_id, api.clock.now()).await {
+        Ok(AnswerTarget::NoExport) => ApiError::NoExport(path.export_id),
+        Ok(AnswerTarget::NoResource | AnswerTarget::Found { .. }) => ApiError::LeaseLost,
+        Err(error) => error.into(),
     }
 }
 

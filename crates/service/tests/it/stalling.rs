@@ -19,13 +19,14 @@ use crate::support::TestServer;
 
 const LIMIT: Duration = Duration::from_secs(1);
 
+static ZEROS: [u8; 65536] = [0; 65536];
+
 fn routes(app: &mut ServiceConfig) {
     app.route("/endless", web::get().to(endless));
 }
 
 async fn endless() -> HttpResponse {
-    HttpResponse::Ok()
-        .streaming(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 65536]))))
+    HttpResponse::Ok().streaming(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&ZEROS))))
 }
 
 async fn asking(server: &TestServer) -> TcpStream {
