@@ -1,8 +1,9 @@
 //! Measures the busy calls of the store against a database, without anything around them.
 //!
-//! `cargo run --release -p store --example measure -- URL create|status|list|outbox [CALLERS] [SECONDS]`
+//! `cargo run --release -p store --example measure -- URL create|deliver|status|list|outbox [CALLERS] [SECONDS]`
 //!
-//! `create` makes exports of one source for `user-1` to `user-50`. The others want what it has made: `status`
+//! `create` makes exports of one source for `user-1` to `user-50`; `deliver` begins an upload of such a one
+//! and settles it, which ends it (making it is not counted). The others want what `create` has made: `status`
 //! reads one export after the other, `list` the first 50 of a caller, `outbox` leases and finishes records
 //! as long as there are any. The database must have the migrations.
 
@@ -17,10 +18,10 @@ use std::{
 use chrono::TimeDelta;
 use domain::{
     ApplicationName, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period, Record,
-    ResourceName, SourceDraft, SystemClock,
-    ids::{EventId, ExportId, LeaseToken, ResourceId},
+    ResourceName, SourceDraft, StoredData, SystemClock,
+    ids::{AttemptId, EventId, ExportId, LeaseToken, ResourceId},
 };
-use store::{CreateExport, Settings, Store};
+use store::{CreateExport, NewAttempt, Settings, Store};
 
 /// As long as real identities are, in base64.
 const IDENTITY_BYTES: usize = 600;
@@ -82,12 +83,18 @@ async fn call(
 ) -> Vec<Duration> {
     let mut times = Vec::new();
     for round in (caller as usize).. {
-        let started = Instant::now();
+        let mut started = Instant::now();
         if started >= deadline {
             break;
         }
         match what.as_str() {
-            "create" => store.create_export(export(round)).await.unwrap(),
+            "create" => store.create_export(export(round).1).await.unwrap(),
+            "deliver" => {
+                let (draft, create) = export(round);
+                store.create_export(create).await.unwrap();
+                started = Instant::now();
+                deliver(&store, &draft).await;
+            }
             "status" => {
                 let (owner, id) = ids[round * 37 % ids.len()].clone();
                 store.find_export(owner, id).await.unwrap().unwrap();
@@ -114,11 +121,29 @@ async fn call(
     times
 }
 
+async fn deliver(store: &Store, draft: &ExportDraft) {
+    let (id, now) = (AttemptId::random(), SystemClock.now());
+    let (export_id, resource_id, object_key) = (draft.id, draft.sources[0].id, format!("{}/{id}", draft.id));
+    let data = StoredData {
+        object_key: object_key.clone(),
+        size_bytes: 1,
+        stored_bytes: 1,
+        crc32: 1,
+        sha256: [1; 32],
+    };
+    let lease_expires_at = now + TimeDelta::minutes(1);
+    store
+        .begin_upload(NewAttempt { id, export_id, resource_id, object_key, lease_expires_at })
+        .await
+        .unwrap();
+    store.answer_with_data(export_id, resource_id, id, data, now).await.unwrap();
+}
+
 fn owner(user: usize) -> Owner {
     Owner { account: "10001".to_owned(), org_id: "3340851".to_owned(), username: format!("user-{user}") }
 }
 
-fn export(round: usize) -> CreateExport {
+fn export(round: usize) -> (ExportDraft, CreateExport) {
     let (now, id) = (SystemClock.now(), ExportId::random());
     let expires_at = now + TimeDelta::days(7);
     let draft = ExportDraft {
@@ -146,5 +171,6 @@ fn export(round: usize) -> CreateExport {
         ],
         payload: vec![b'x'; 900 + IDENTITY_BYTES],
     };
-    CreateExport::new(&draft, owner(1 + round % 50), identity, vec![record], TimeDelta::days(1))
+    let create = CreateExport::new(&draft, owner(1 + round % 50), identity, vec![record], TimeDelta::days(1));
+    (draft, create)
 }

@@ -71,6 +71,7 @@ impl Store {
                     ))
                     .filter(exports::id.eq(export_id.as_uuid()))
                     .filter(exports::deleted_at.is_null())
+                    .filter(exports::released_at.is_null())
                     .filter(exports::expires_at.gt(now))
                     .select((ExportRow::as_select(), Option::<ResourceRow>::as_select()))
                     .get_result::<(ExportRow, Option<ResourceRow>)>(connection)

@@ -11,8 +11,8 @@ use crate::{error::StoreError, pool::Store, schema::export_count_deltas};
 const FOLD_LOCK: i64 = 0x666f_6c64;
 
 impl Store {
-    /// Folds the deltas of up to `owners` owners and returns how many it folded. While somebody else folds
-    /// it does nothing. Every count stays exact throughout.
+    /// Folds up to 20,000 deltas, of up to `owners` owners, and returns how many owners it changed. While
+    /// somebody else folds it does nothing. Every count stays exact throughout.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -22,10 +22,11 @@ impl Store {
             // One at a time: two would update the same owners, in different orders.
             let folded = diesel::sql_query(
                 "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($2) AS mine), \
-                 due AS (SELECT DISTINCT owner_id FROM (SELECT owner_id FROM export_count_deltas LIMIT 10000) d LIMIT $1), \
-                 taken AS (SELECT d.ctid, d.owner_id, d.delta FROM export_count_deltas d JOIN due USING (owner_id) \
-                           WHERE (SELECT mine FROM turn) LIMIT 50000 FOR UPDATE OF d), \
-                 gone AS (DELETE FROM export_count_deltas d USING taken WHERE d.ctid = taken.ctid RETURNING d.owner_id, d.delta) \
+                 due AS (SELECT DISTINCT owner_id FROM \
+                         (SELECT owner_id FROM export_count_deltas LIMIT 20000) d LIMIT $1), \
+                 gone AS (DELETE FROM export_count_deltas WHERE ctid = ANY (ARRAY( \
+                          SELECT ctid FROM export_count_deltas WHERE (SELECT mine FROM turn) \
+                          AND owner_id IN (SELECT owner_id FROM due) LIMIT 20000)) RETURNING owner_id, delta) \
                  UPDATE owners SET export_count = export_count + sums.delta \
                  FROM (SELECT owner_id, sum(delta)::bigint AS delta FROM gone GROUP BY owner_id) sums \
                  WHERE owners.id = sums.owner_id",

@@ -2,6 +2,7 @@
 //!
 //! All functions here run inside a transaction that holds the lock of the export's row.
 
+use archive::zip::LAYOUT_VERSION;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
@@ -14,9 +15,6 @@ use crate::{
     rows::{ExportRow, OwnerRow, ResourceRow, ordered},
     schema::{exports, manifests, owners, resources},
 };
-
-/// The version of the layout rules that manifests of today are laid out by.
-const LAYOUT_VERSION: u32 = 1;
 
 /// An export whose row is locked by this transaction.
 pub(crate) struct LockedExport {

@@ -116,7 +116,7 @@ impl Store {
             let rows = diesel::sql_query(
                 "SELECT r.export_id, r.id, r.object_key FROM resources r JOIN exports e ON e.id = r.export_id \
                  WHERE (r.export_id, r.id) > ($1, $2) AND r.status = 'complete' AND r.object_released_at IS NULL \
-                 AND r.expires_at > $3 AND e.deleted_at IS NULL ORDER BY r.export_id, r.id LIMIT $4",
+                 AND r.expires_at > $3 AND e.deleted_at IS NULL AND e.id >= $1 ORDER BY r.export_id, r.id LIMIT $4",
             )
             .bind::<sql_types::Uuid, _>(export_id)
             .bind::<sql_types::Uuid, _>(id)

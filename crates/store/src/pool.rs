@@ -24,8 +24,11 @@ const MAX_RUNS: u32 = 5;
 /// Opening a connection is given this long even to whoever has waited for his turn until the last moment.
 const MIN_CONNECT: Duration = Duration::from_millis(100);
 
-/// Twice this is the longest pause between attempts to connect to a database that is away: not so short
-/// that a process hammers it, and not so long that requests go on failing when it is back.
+/// Settings of more than this are as good as none.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// The longest pause between attempts to connect to a database that is away: not so short that a process
+/// hammers it, and not so long that requests go on failing when it is back.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Postgres, through a bounded pool. Clones share the pool.
@@ -53,8 +56,8 @@ impl Store {
     /// Prepares the pool. It does not wait for the database: until that answers, calls fail with
     /// [`StoreError::Unavailable`].
     pub fn connect(settings: Settings) -> Self {
-        let wait = settings.pool_wait.as_duration();
-        let longest = wait + 2 * settings.statement_timeout.as_duration();
+        let wait = settings.pool_wait.as_duration().min(LONGEST_WAIT);
+        let longest = wait + 2 * settings.statement_timeout.as_duration().min(LONGEST_WAIT);
         let size = settings.pool_size.max(1);
         let settings = Arc::new(settings);
         let pool = r2d2::Pool::builder()

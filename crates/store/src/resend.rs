@@ -43,6 +43,9 @@ impl Store {
                 .filter(exports::expires_at.gt(now))
                 .filter(exports::requester_identity.is_not_null())
                 .filter(resources::status.eq("pending"))
+                // Said for both, so that a page begins where the one before it ended.
+                .filter(exports::id.ge(export_id))
+                .filter(resources::export_id.ge(export_id))
                 .filter(
                     resources::export_id
                         .gt(export_id)

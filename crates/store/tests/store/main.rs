@@ -6,6 +6,7 @@ mod answers;
 mod count;
 mod create;
 mod deadlines;
+mod deadlocks;
 mod find;
 mod freeze;
 mod list;
