@@ -84,7 +84,9 @@ fn allowed(area: &str, package: &str, services: &BTreeSet<&str>) -> BTreeSet<Str
             services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["devservers"]).collect()
         }
         // Not a service but the tests of all of them.
-        ("e2e", _) => services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["testkit"]).collect(),
+        ("e2e", _) => {
+            services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["standalone", "testkit"]).collect()
+        }
         ("services", _) => [ADAPTERS.as_slice(), &CORE].concat(),
         _ => vec![],
     };

@@ -7,15 +7,25 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use futures_util::TryStreamExt as _;
+use blobs::Blobs;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use testkit::poll_until;
 use tokio_postgres::Client;
 
-use crate::{callers::Asking, ledger::Books, payload::sha256_hex, rig::Rig, topic::Event};
+use crate::{
+    callers::Asking,
+    ledger::{Books, Ledger},
+    payload::sha256_hex,
+    rig::connect,
+    topic::{Event, Events},
+};
 
 /// How long leases, graces and retries may take to run out after the load has ended.
-const QUIET_WITHIN: Duration = Duration::from_secs(60);
+const QUIET_WITHIN: Duration = Duration::from_mins(1);
+
+/// Archives read at the same time.
+const AT_ONCE: usize = 6;
 
 /// Counts of what must be nothing once all is quiet.
 const LEFT_OVER: [(&str, &str); 5] = [
@@ -29,6 +39,15 @@ const LEFT_OVER: [(&str, &str); 5] = [
          AND expires_at > now()",
     ),
 ];
+
+/// Where an audit looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) database_url: &'a str,
+    pub(crate) events: &'a Events,
+    pub(crate) blobs: &'a Blobs,
+    pub(crate) ledger: &'a Ledger,
+}
 
 /// What an audit that found nothing wrong has seen.
 #[derive(Debug, Default)]
@@ -48,29 +67,29 @@ impl Audit {
     ///
     /// # Panics
     /// When a promise was not kept, or something is left over.
-    pub(crate) async fn of(rig: &Rig, asking: &Asking) -> Self {
-        match Self::look(rig, asking).await {
+    pub(crate) async fn of(evidence: Evidence<'_>, asking: &Asking) -> Self {
+        match Self::look(evidence, asking).await {
             Ok(audit) => audit,
             Err(error) => panic!("the audit found: {error:#}"),
         }
     }
 
-    async fn look(rig: &Rig, asking: &Asking) -> Result<Self> {
-        let database = rig.database().await?;
+    async fn look(evidence: Evidence<'_>, asking: &Asking) -> Result<Self> {
+        let database = connect(evidence.database_url).await?;
         for (what, sql) in LEFT_OVER {
             wait_for_none(&database, sql).await.with_context(|| what.to_owned())?;
         }
-        let books = rig.ledger.books();
+        let books = evidence.ledger.books();
         ensure!(books.broken.is_empty(), "answers that must not be: {:?}", books.broken);
         let mut audit = Self::default();
-        audit.look_at_events(&database, &books, rig).await?;
+        audit.look_at_events(&database, &books, evidence.events).await?;
         audit.look_at_exports(&database, &books, asking).await?;
-        audit.look_at_storage(&database, rig).await?;
+        audit.look_at_storage(&database, evidence.blobs).await?;
         Ok(audit)
     }
 
     /// Every source was asked for, each time by the same event, and in the order of the request.
-    async fn look_at_events(&mut self, database: &Client, books: &Books, rig: &Rig) -> Result<()> {
+    async fn look_at_events(&mut self, database: &Client, books: &Books, events: &Events) -> Result<()> {
         let expected: BTreeMap<String, (String, String)> = database
             .query("SELECT id::text, export_id::text, event_id::text FROM resources", &[])
             .await?
@@ -80,7 +99,7 @@ impl Audit {
         let mut first_copies: BTreeMap<String, Event> = BTreeMap::new();
         let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let events = poll_until(QUIET_WITHIN, async || {
-            let events = rig.topic.events();
+            let events = events.after(0);
             let sources: BTreeSet<_> = events.iter().map(|event| &event.source).collect();
             let missing: Vec<_> = expected.keys().filter(|source| !sources.contains(source)).collect();
             ensure!(missing.is_empty(), "never asked for: {missing:?}");
@@ -111,36 +130,22 @@ impl Audit {
 
     /// Every accepted export has ended as its answers say, and its archive holds what was delivered.
     async fn look_at_exports(&mut self, database: &Client, books: &Books, asking: &Asking) -> Result<()> {
-        for (export, sources) in &books.accepted {
-            if books.deletions.contains(export) {
-                continue;
-            }
-            let body = asking.status(export).await.with_context(|| format!("the status of {export}"))?;
-            ensure!(
-                body["sources"].as_array().map(Vec::len) == Some(sources.len()),
-                "{export} has other sources: {body}"
-            );
-            for source in body["sources"].as_array().into_iter().flatten() {
-                check_state(books, source)?;
-            }
-            if ["complete", "partial"].iter().any(|status| body["status"] == *status) {
-                check_archive(asking, database, books, export).await.with_context(|| export.clone())?;
-                self.archives += 1;
-            } else {
-                ensure!(body["status"] == "failed", "{export} is {}", body["status"]);
-            }
-        }
+        let kept = books.accepted.keys().filter(|export| !books.deletions.contains(*export));
+        let checks = stream::iter(kept).map(|export| async move {
+            check_export(asking, database, books, export).await.with_context(|| export.clone())
+        });
+        let checked: Vec<bool> = checks.buffer_unordered(AT_ONCE).try_collect().await?;
+        self.archives = checked.into_iter().filter(|has_archive| *has_archive).count();
         Ok(())
     }
 
     /// The objects are those that rows point at.
-    async fn look_at_storage(&mut self, database: &Client, rig: &Rig) -> Result<()> {
+    async fn look_at_storage(&mut self, database: &Client, blobs: &Blobs) -> Result<()> {
         let sql = "SELECT object_key FROM resources WHERE status = 'complete' AND object_released_at IS NULL";
-        let rows: BTreeSet<String> =
-            database.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
+        let rows: BTreeSet<String> = database.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
         // A deletion may have been under way when its row was.
         poll_until(QUIET_WITHIN, async || {
-            let objects = objects(rig).await?;
+            let objects = objects(blobs).await?;
             let lost: Vec<_> = rows.difference(&objects).collect();
             let orphans: Vec<_> = objects.difference(&rows).collect();
             ensure!(lost.is_empty() && orphans.is_empty(), "lost {lost:?}, without a row {orphans:?}");
@@ -152,9 +157,9 @@ impl Audit {
     }
 }
 
-/// The keys of all objects of a rig.
-pub(crate) async fn objects(rig: &Rig) -> Result<BTreeSet<String>> {
-    Ok(rig.blobs.list().map_ok(|object| object.key.as_str().to_owned()).try_collect().await?)
+/// The keys of all objects.
+pub(crate) async fn objects(blobs: &Blobs) -> Result<BTreeSet<String>> {
+    Ok(blobs.list().map_ok(|object| object.key.as_str().to_owned()).try_collect().await?)
 }
 
 /// What `sql` counts.
@@ -170,6 +175,22 @@ pub(crate) async fn wait_for_none(database: &Client, sql: &str) -> Result<()> {
         Ok(Some(()))
     })
     .await
+}
+
+/// Looks at one export; true when it has an archive.
+async fn check_export(asking: &Asking, database: &Client, books: &Books, export: &str) -> Result<bool> {
+    let body = asking.status(export).await?;
+    let sources = body["sources"].as_array().context("sources")?;
+    ensure!(sources.len() == books.accepted[export].len(), "it has other sources: {body}");
+    for source in sources {
+        check_state(books, source)?;
+    }
+    if ["complete", "partial"].iter().any(|status| body["status"] == *status) {
+        check_archive(asking, database, books, export).await?;
+        return Ok(true);
+    }
+    ensure!(body["status"] == "failed", "it is {}", body["status"]);
+    Ok(false)
 }
 
 fn check_state(books: &Books, source: &Value) -> Result<()> {
@@ -198,7 +219,10 @@ async fn check_archive(asking: &Asking, database: &Client, books: &Books, export
     }
     let delivered = books.accepted[export].iter().filter(|source| books.delivered.contains_key(*source));
     for source in delivered {
-        ensure!(files.contains_key(&format!("{source}.json")), "{source} was delivered and is not in the archive");
+        ensure!(
+            files.contains_key(&format!("{source}.json")),
+            "{source} was delivered and is not in the archive"
+        );
     }
     Ok(())
 }
@@ -211,7 +235,8 @@ pub(crate) fn unpack(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
             let mut file = archive.by_index(index)?;
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
-            Ok((file.name().to_owned(), bytes))
+            let name = file.name()?.into_owned();
+            Ok((name, bytes))
         })
         .collect()
 }

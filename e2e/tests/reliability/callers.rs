@@ -115,7 +115,8 @@ impl Asking {
 
 /// So many sources, all of the one application.
 pub(crate) fn wanted(count: usize) -> Vec<Value> {
-    let source = |i| json!({"application": SOURCE_APPLICATION, "resource": "exampleResource", "filters": {"n": i}});
+    let source =
+        |i| json!({"application": SOURCE_APPLICATION, "resource": "exampleResource", "filters": {"n": i}});
     (0..count).map(source).collect()
 }
 
@@ -195,4 +196,10 @@ fn counted(ledger: &Ledger, response: reqwest::Result<Response>) -> Result<Respo
         }
     });
     Ok(response?)
+}
+
+/// The answer while something is away that the service needs.
+pub(crate) fn expect_unavailable(answer: &Response) {
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("retry-after"));
 }

@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Result, bail};
 use reqwest::StatusCode;
-use testkit::poll_until;
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -103,7 +103,7 @@ async fn be_customer(
         }
         look_back(&asking, &ledger, &mut numbers).await;
         // A customer's pace.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -111,8 +111,9 @@ async fn be_customer(
 async fn create(asking: &Asking, numbers: &mut Numbers) {
     let Ok(export) = asking.create(1 + numbers.below(3)).await else { return };
     if numbers.below(12) == 0 {
-        let deleted = poll_until(PATIENCE, async || {
-            let status = asking.delete(&export.id).await?;
+        let id = &export.id;
+        let deleted = keep_trying(|| async move {
+            let status = asking.delete(id).await?;
             Ok(matches!(status, StatusCode::ACCEPTED | StatusCode::NOT_FOUND).then_some(()))
         });
         deleted.await.expect("an export can be deleted");
@@ -121,17 +122,21 @@ async fn create(asking: &Asking, numbers: &mut Numbers) {
 
 /// Downloads one of the accepted exports, if it is ready: a download that ends well is whole and right.
 async fn look_back(asking: &Asking, ledger: &Ledger, numbers: &mut Numbers) {
-    let books = ledger.books();
-    if books.accepted.is_empty() {
-        return;
-    }
-    let chosen = numbers.below(books.accepted.len());
-    let Some((export, sources)) = books.accepted.iter().nth(chosen) else { return };
-    let Ok(archive) = asking.download(export).await else { return };
+    let chosen = ledger.note(|books| {
+        let place = numbers.below(books.accepted.len().max(1));
+        let (export, sources) = books.accepted.iter().nth(place)?;
+        let delivered = sources.iter().filter(|source| books.delivered.contains_key(*source));
+        Some((export.clone(), delivered.cloned().collect::<Vec<_>>()))
+    });
+    let Some((export, delivered)) = chosen else { return };
+    let Ok(archive) = asking.download(&export).await else { return };
     let files = unpack(&archive).expect("a whole archive");
-    for source in sources.iter().filter(|source| books.delivered.contains_key(*source)) {
+    for source in delivered {
         let file = files.get(&format!("{source}.json"));
-        assert!(file.is_some_and(|file| *file == body_of(source)), "{source} is not in {export} as delivered");
+        assert!(
+            file.is_some_and(|file| *file == body_of(&source)),
+            "{source} is not in {export} as delivered"
+        );
     }
 }
 
@@ -154,7 +159,7 @@ async fn be_application(answering: Answering, ledger: Ledger, events: Events) {
             }
         }
         while answers.try_join_next().is_some() {}
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -191,7 +196,7 @@ fn body_of(source: &str) -> Vec<u8> {
 async fn answer(answering: &Answering, event: &Event) -> Result<()> {
     let Event { export, source, .. } = event;
     let kind = kind_of(source);
-    poll_until(PATIENCE, async || {
+    keep_trying(|| async move {
         let status = match kind {
             Kind::Error => answering.report(export, source).await?,
             Kind::Small | Kind::InParts => answering.upload(export, source, body_of(source)).await?,
@@ -210,4 +215,20 @@ async fn answer(answering: &Answering, event: &Event) -> Result<()> {
         }
     })
     .await?
+}
+
+/// Tries every now and then until there is a value: `testkit::poll_until` for what runs in a task of its own.
+pub(crate) async fn keep_trying<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt().await {
+            Ok(Some(value)) => return Ok(value),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Ok(None) if Instant::now() >= deadline => bail!("it did not happen within {PATIENCE:?}"),
+            _ => sleep(Duration::from_millis(20)).await,
+        }
+    }
 }

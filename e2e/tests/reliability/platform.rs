@@ -79,6 +79,6 @@ impl Platform {
 
     /// Looks whether everything that was promised was kept, once all is quiet.
     pub(crate) async fn audit(&self) -> Audit {
-        Audit::of(&self.rig, &self.asking).await
+        Audit::of(self.rig.evidence(), &self.asking).await
     }
 }

@@ -8,13 +8,14 @@ use std::{
 use devservers::{Postgres, PostgresOptions};
 use e2e::PATIENCE;
 use futures_util::future::join_all;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::Method;
 use serde_json::json;
 use store::Store;
 use testkit::{Fault, FaultProxy, poll_until};
 
 use crate::{
-    callers::{Asking, wanted},
+    callers::{Asking, expect_unavailable, wanted},
+    load::keep_trying,
     payload::payload,
     platform::Platform,
     program::Service,
@@ -27,7 +28,7 @@ const FAST: Duration = Duration::from_secs(4);
 
 #[tokio::test]
 async fn while_the_database_cannot_be_reached_requests_are_told_so_and_then_all_goes_on() {
-    let (platform, proxy) = behind_proxy("").await;
+    let (platform, proxy) = behind_proxy("[database]\npool_wait = \"500ms\"").await;
     let export = platform.asking.create(2).await.unwrap();
     platform.rig.topic.wait_for(2).await;
     proxy.set(Fault::Refuse);
@@ -112,13 +113,12 @@ async fn a_database_that_restarts_or_dies_under_load_loses_nothing_that_was_acce
 
 /// Creates exports until all customers together have so many.
 async fn create_until(asking: Asking, count: usize) {
-    poll_until(PATIENCE * 2, async || {
-        let accepted = asking.create(1).await;
-        let listed = if accepted.is_ok() { asking.list().await?.len() } else { 0 };
-        Ok((listed >= count).then_some(()))
-    })
-    .await
-    .unwrap();
+    let asking = &asking;
+    let created = keep_trying(|| async move {
+        asking.create(1).await?;
+        Ok((asking.list().await?.len() >= count).then_some(()))
+    });
+    created.await.unwrap();
 }
 
 /// A platform whose database is behind a proxy.
@@ -137,11 +137,6 @@ async fn behind_proxy(further: &str) -> (Platform, FaultProxy) {
 fn create(asking: &Asking) -> reqwest::RequestBuilder {
     let body = json!({"name": "refused", "format": "json", "sources": wanted(1)});
     asking.request(Method::POST, "").json(&body)
-}
-
-fn expect_unavailable(answer: &Response) {
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.headers().contains_key("retry-after"));
 }
 
 /// Every kind of request is answered 503 with Retry-After, and soon.
@@ -165,9 +160,7 @@ async fn refuse_for_the_moment(platform: &Platform, export: &str, source: &str) 
 
 /// All services get ready again by themselves, and everything comes to its end.
 async fn back_to_work(mut platform: Platform) {
-    for service in
-        [Service::PublicApi, Service::InternalApi, Service::Dispatcher, Service::ExpiryReaper]
-    {
+    for service in [Service::PublicApi, Service::InternalApi, Service::Dispatcher, Service::ExpiryReaper] {
         platform.program(service).wait_ready().await.unwrap();
     }
     platform.asking.create(1).await.unwrap();

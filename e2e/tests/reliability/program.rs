@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 use e2e::PATIENCE;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -121,11 +121,6 @@ impl Program {
         self.process.terminate(limit).await.expect("it ends in time")
     }
 
-    /// Waits for its end.
-    pub(crate) async fn wait(&mut self, limit: Duration) -> ExitStatus {
-        self.process.wait(limit).await.expect("it ends")
-    }
-
     pub(crate) fn process(&self) -> &Process {
         &self.process
     }
@@ -184,9 +179,11 @@ struct Addresses {
 async fn launch_process(service: Service, launch: &Launch) -> Result<(Process, Addresses)> {
     let mut process = spawn(service.name(), service.binary(), &[], launch)?;
     let starts = format!("{} starts", service.name());
-    let ops = logged_address(&mut process, &starts, "ops").await?;
-    let api =
-        if service.has_api() { Some(logged_address(&mut process, "listening", "address").await?) } else { None };
+    let ops = logged_address(&mut process, &[("message", &starts)], "ops").await?;
+    let mut api = None;
+    if service.has_api() {
+        api = Some(logged_address(&mut process, &[("message", "listening")], "address").await?);
+    }
     Ok((process, Addresses { ops, api }))
 }
 
@@ -199,19 +196,21 @@ pub(crate) fn spawn(name: &str, binary: &Path, arguments: &[String], launch: &La
     Process::start(binary, arguments, launch.environment.iter().cloned(), &log)
 }
 
-/// Waits until a program has logged `message`, and returns the address in its field `field`.
-pub(crate) async fn logged_address(process: &mut Process, message: &str, field: &str) -> Result<SocketAddr> {
+/// Waits until a program has logged a line with these fields, and returns the address in its field `field`.
+pub(crate) async fn logged_address(
+    process: &mut Process,
+    fields: &[(&str, &str)],
+    field: &str,
+) -> Result<SocketAddr> {
     let found = poll_until(PATIENCE, async || {
         let log = process.log()?;
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut addresses = lines.filter(|line| line["message"] == message).map(|line| line[field].clone());
-        if let Some(address) = addresses.next() {
-            return Ok(Some(address.as_str().context("an address")?.parse()?));
+        let mut lines = lines.filter(|line| fields.iter().all(|(name, value)| line[*name] == *value));
+        if let Some(line) = lines.next() {
+            return Ok(Some(Ok(line[field].as_str().context("an address")?.parse()?)));
         }
-        if let Ok(status) = process.wait(Duration::ZERO).await {
-            bail!("it ended while starting ({status}): {log}");
-        }
-        Ok(None)
+        let ended = process.wait(Duration::ZERO).await.ok();
+        Ok(ended.map(|status| Err(anyhow!("it ended while starting ({status}): {log}"))))
     });
-    found.await.with_context(|| format!("waiting for the log to say {message:?}"))
+    found.await.with_context(|| format!("waiting for the log to say {fields:?}"))?
 }

@@ -110,7 +110,6 @@ async fn internal_apis_settle_one_export_together() {
     let frozen = "SELECT count(*) FROM manifests WHERE revision = 1";
     assert_eq!(count(&database, frozen).await.unwrap(), 1);
     assert_eq!(platform.audit().await.archives, 1);
-
 }
 
 /// Runs the operators' command; its status and all that it says.

@@ -3,7 +3,6 @@
 
 use std::{fs, path::Path, thread};
 
-use access::KeyHash;
 use anyhow::{Context as _, Result};
 use blobs::Blobs;
 use domain::Secret;
@@ -12,8 +11,10 @@ use tempfile::TempDir;
 use testkit::{TestBucket, TestDatabase, TestServers, unique_name};
 
 use crate::{
+    audit::Evidence,
     callers::{Answering, Asking},
     ledger::Ledger,
+    payload::sha256_hex,
     program::{Launch, Program, Service},
     topic::Topic,
 };
@@ -53,10 +54,7 @@ impl Rig {
     }
 
     /// The same, where `place` puts something between the programs and their servers.
-    pub(crate) async fn in_places(
-        further: &str,
-        place: impl AsyncFnOnce(&mut Places) -> Result<()>,
-    ) -> Self {
+    pub(crate) async fn in_places(further: &str, place: impl AsyncFnOnce(&mut Places) -> Result<()>) -> Self {
         let database = migrated_database().await.unwrap();
         let url = database.url();
         Self::build(further, &url, Some(database), None, place).await.unwrap()
@@ -153,6 +151,12 @@ impl Rig {
         Answering::new(&self.http, &internal.url(), &self.ledger)
     }
 
+    /// What an audit looks at.
+    pub(crate) fn evidence(&self) -> Evidence<'_> {
+        let Self { database_url, topic, blobs, ledger, .. } = self;
+        Evidence { database_url, events: topic.all(), blobs, ledger }
+    }
+
     /// A connection of the test itself to the database.
     pub(crate) async fn database(&self) -> Result<tokio_postgres::Client> {
         connect(&self.database_url).await
@@ -196,7 +200,7 @@ fn settings(places: &Places, topic: &str, bucket: &TestBucket) -> String {
     let Places { database_url, brokers, s3_endpoint } = places;
     let TestBucket { connection, prefix } = bucket;
     let key = SourceApplication::named(SOURCE_APPLICATION).key;
-    let key = serde_json::json!(KeyHash::of(key.as_bytes()));
+    let key = sha256_hex(key.as_bytes());
     let (name, region) = (&connection.bucket, &connection.region);
     let (key_id, secret) = (&connection.access_key_id, &connection.secret_access_key);
     format!(
@@ -226,7 +230,7 @@ access_key_id = "{key_id}"
 secret_access_key = "{secret}"
 allow_http = true
 [applications.{SOURCE_APPLICATION}]
-keys_sha256 = [{key}]
+keys_sha256 = ["{key}"]
 resources = ["exampleResource"]
 [public_api]
 listen = "127.0.0.1:0"

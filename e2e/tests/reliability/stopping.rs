@@ -179,9 +179,7 @@ async fn services_that_wait_for_their_database_stop_at_once() {
         Ok(())
     })
     .await;
-    for service in
-        [Service::PublicApi, Service::InternalApi, Service::Dispatcher, Service::ExpiryReaper]
-    {
+    for service in [Service::PublicApi, Service::InternalApi, Service::Dispatcher, Service::ExpiryReaper] {
         let mut program = rig.start_unready(service).await;
         let asked = Instant::now();
         assert_eq!(program.terminate(STOP_TIMEOUT).await.code(), Some(0), "{service:?}");

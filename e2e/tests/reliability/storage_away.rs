@@ -10,7 +10,7 @@ use reqwest::{Method, Response, StatusCode};
 use testkit::{Direction, Fault, FaultProxy, poll_until};
 
 use crate::{
-    callers::Accepted,
+    callers::{Accepted, expect_unavailable},
     payload::{IN_PARTS, payload},
     platform::Platform,
     rig::Rig,
@@ -190,9 +190,4 @@ async fn download(platform: &Platform, export: &Accepted, from: Option<usize>) -
         request = request.header("range", format!("bytes={from}-"));
     }
     platform.asking.send(request).await.unwrap()
-}
-
-fn expect_unavailable(answer: &Response) {
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.headers().contains_key("retry-after"));
 }

@@ -60,7 +60,8 @@ impl Topic {
     pub(crate) async fn read(brokers: &str, name: &str, events: Events) -> Result<Self> {
         let settings = KafkaSettings { brokers: brokers.to_owned(), ..KafkaSettings::default() };
         // A topic is known to all threads of a broker a moment after it was made.
-        let reader = poll_until(PATIENCE, async || Ok(Some(TopicReader::open(&settings, name).await?))).await?;
+        let reader =
+            poll_until(PATIENCE, async || Ok(Some(TopicReader::open(&settings, name).await?))).await?;
         let collected = events.clone();
         let reading = tokio::spawn(async move {
             loop {

@@ -47,11 +47,12 @@ impl Sweep {
     async fn step(&self) -> Result<Outcome, BoxError> {
         let every = self.reaper.settings.sweep_every.as_time_delta();
         let now = self.reaper.clock.now();
-        // The lease lasts until the next sweep is due: it also spreads the sweeps of several reapers.
-        if self.reaper.store.take_lease("sweep", self.token, now, now + every).await? {
+        let settings = &self.reaper.settings;
+        // The lease lasts until the next sweep is due: it also spreads the sweeps of several reapers. A dry run
+        // takes none: it would keep the others from theirs.
+        if settings.dry_run || self.reaper.store.take_lease("sweep", self.token, now, now + every).await? {
             self.objects_without_rows().await?;
             self.rows_without_objects().await?;
-            let settings = &self.reaper.settings;
             if !settings.dry_run {
                 let before = now - settings.orphan_min_age.as_time_delta();
                 let files = self.reaper.blobs.sweep_unfinished(before).await?;

@@ -1,70 +1,7 @@
-//! All services in one process on the embedded default: a private PostgreSQL cluster, an in-process Kafka
-//! broker, local files. The same code as the separate services, only wired differently.
+//! All services in one process, as a program.
 
-mod details;
-mod embedded;
-mod resend;
-mod settings;
+use std::process::ExitCode;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
-
-use clap::Parser;
-use domain::Secret;
-use service::{BoxError, Context, Options, config};
-use store::Store;
-
-use crate::{details::Details, embedded::Embedded, settings::Settings};
-
-/// Runs the whole export platform on this machine.
-#[derive(Parser)]
-#[command(name = "standalone", version = service::VERSION)]
-struct Cli {
-    #[command(flatten)]
-    options: Options,
-    /// Folder of the database and of the exported files; made when it is missing.
-    #[arg(long, value_name = "DIR", default_value = ".data")]
-    data: PathBuf,
-    /// File that tells, once all is ready, how the embedded servers are reached. It holds a password.
-    #[arg(long, value_name = "FILE")]
-    details_file: Option<PathBuf>,
-}
-
-#[expect(clippy::print_stderr, reason = "logging has not begun")]
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match config::load::<Settings>(&cli.options.config) {
-        Ok(settings) => {
-            service::start("standalone", settings, |context, settings| wire(context, settings, cli))
-        }
-        Err(error) => {
-            eprintln!("standalone: {}", service::chain(&error));
-            ExitCode::from(2)
-        }
-    }
-}
-
-async fn wire(context: Context, mut settings: Settings, cli: Cli) -> Result<(), BoxError> {
-    let embedded = Arc::new(Embedded::start(&cli.data, &settings.events.topic).await?);
-    let ending = Arc::clone(&embedded);
-    context.at_end(async move { ending.stop().await });
-
-    settings.database.url = Secret::from(embedded.postgres_url());
-    settings.kafka.brokers = embedded.kafka_brokers().to_owned();
-    settings.object_store.kind = blobs::Kind::Local;
-    settings.object_store.local.directory = cli.data.join("objects");
-
-    let store = Store::connect(settings.database.clone());
-    store.migrate().await?;
-    resend::resend_unanswered(&store, &settings.events, context.clock()).await?;
-    service::failpoint!("standalone::asked-again");
-
-    dispatcher::wire(context.for_service("dispatcher"), settings.dispatcher()).await?;
-    expiry_reaper::wire(context.for_service("expiry-reaper"), settings.expiry_reaper()).await?;
-    internal_api::wire(context.for_service("internal-api"), settings.internal_api()).await?;
-    public_api::wire(context.for_service("public-api"), settings.public_api()).await?;
-
-    if let Some(file) = &cli.details_file {
-        Details::new(&settings).write(file)?;
-    }
-    Ok(())
+    standalone::run()
 }
