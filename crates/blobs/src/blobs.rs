@@ -87,7 +87,7 @@ impl Blobs {
     /// Whether the store answers and knows our credentials and bucket, for readiness: one small request.
     ///
     /// # Errors
-    /// `Unavailable` when it does not answer in time, `NotFound` without the bucket, `Refused` otherwise.
+    /// `Unavailable` when it does not answer in time, `Refused` when it knows no such bucket or keys.
     pub async fn check(&self) -> Result<(), StorageError> {
         self.inner.backend.run(|backend| async move { backend.check().await }).await
     }

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     backend::{Backend, Store},
+    memory::MIN_POOL_BYTES,
     settings::{AzureSettings, GcsSettings, Kind, LocalSettings, S3Settings, Settings},
 };
 
@@ -62,6 +63,9 @@ impl ConnectError {
 /// Makes the client that `settings` describe.
 pub(crate) fn backend(settings: &Settings, runtime: Handle) -> Result<Backend, ConnectError> {
     let prefix = prefix(&settings.prefix)?;
+    if settings.upload_memory.as_len() < MIN_POOL_BYTES {
+        return Err(ConnectError::setting("upload_memory", "is less than 24MiB, with which one upload runs"));
+    }
     let store = match settings.kind {
         Kind::Local => local(&settings.local)?,
         Kind::S3 => {

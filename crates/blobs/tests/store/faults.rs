@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use blobs::{NoJournal, PutError, StorageError};
+use blobs::{NoJournal, ObjectKey, PutError, StorageError};
 use bytes::Bytes;
 use domain::Period;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -65,12 +65,16 @@ async fn an_upload_ends_soon_with_an_error_when_the_store_goes_away() {
     let error = timeout(PROMPTLY, put).await.expect("no error").unwrap_err();
     assert!(matches!(error, PutError::Storage(StorageError::Unavailable { .. })), "{error:?}");
 
-    // What could not be removed while the store was away is removed by the id that was noted.
     proxy.set(Fault::None);
+    assert_removed_by_its_note(&place, &key, &journal).await;
+}
+
+/// What could not be removed while the store was away is removed by the id that was noted.
+async fn assert_removed_by_its_note(place: &Place, key: &ObjectKey, journal: &Journal) {
     for id in journal.upload_ids() {
-        place.blobs.abort(&key, &id).await.unwrap();
+        place.blobs.abort(key, &id).await.unwrap();
     }
-    place.assert_nothing_left(&key, &journal).await;
+    place.assert_nothing_left(key, journal).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,6 +85,9 @@ async fn an_upload_ends_with_an_error_when_the_store_stalls() {
     let put = place.blobs.put_gzip(&key, struck_body(&data, stall), NO_LIMIT, &journal);
     let error = timeout(PROMPTLY, put).await.expect("no error").unwrap_err();
     assert!(matches!(error, PutError::Storage(StorageError::Unavailable { .. })), "{error:?}");
+
+    proxy.set(Fault::None);
+    assert_removed_by_its_note(&place, &key, &journal).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

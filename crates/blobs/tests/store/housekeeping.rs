@@ -89,6 +89,7 @@ async fn settings_that_do_not_fit_are_refused_with_their_name() {
         ("azure.container", "kind = 'azure'"),
         ("gcs.bucket", "kind = 'gcs'"),
         ("prefix", "prefix = '../other'"),
+        ("upload_memory", "upload_memory = '23MiB'"),
     ] {
         let settings: Settings = toml::from_str(section).unwrap();
         let error = Blobs::connect(&settings).unwrap_err();
