@@ -17,7 +17,7 @@ use internal_api::InternalApiSettings;
 use public_api::PublicApiSettings;
 use service::{LifecycleSettings, TelemetrySettings, http::HttpSettings};
 use store::Store;
-use testkit::{TestBucket, TestDatabase, TestTopic};
+use testkit::{FaultProxy, TestBucket, TestDatabase, TestTopic};
 
 /// Answers for `exampleResource` and `anotherExampleResource`.
 pub const SOURCE_APPLICATION: &str = "exampleApplication";
@@ -95,6 +95,28 @@ impl AppSettings {
             Some((_, settings)) => settings,
             None => panic!("there is no application {name}"),
         }
+    }
+
+    /// Leads all services to the database by way of `proxy`.
+    ///
+    /// # Panics
+    /// When the database has no address.
+    pub fn database_through(&mut self, proxy: &FaultProxy) {
+        let url = self.database.url.expose().to_owned();
+        let server = url.rsplit_once('@').and_then(|(_, rest)| rest.split('/').next());
+        proxy.set_upstream(address(server));
+        let proxied = url.replace(server.unwrap_or_default(), &proxy.address().to_string());
+        self.database.url = Secret::from(proxied);
+    }
+
+    /// Leads all services to object storage by way of `proxy`.
+    ///
+    /// # Panics
+    /// When object storage has no address.
+    pub fn storage_through(&mut self, proxy: &FaultProxy) {
+        let endpoint = self.object_store.s3.endpoint.clone().unwrap_or_default();
+        proxy.set_upstream(address(endpoint.strip_prefix("http://")));
+        self.object_store.s3.endpoint = Some(format!("http://{}", proxy.address()));
     }
 
     pub(crate) fn of_public_api(&self) -> public_api::Settings {
@@ -224,6 +246,13 @@ fn applications() -> Applications {
         of(SILENT_APPLICATION, &["silentResource"], false),
     ];
     all.into_iter().flatten().collect::<BTreeMap<_, _>>()
+}
+
+fn address(text: Option<&str>) -> SocketAddr {
+    match text.map(str::parse) {
+        Some(Ok(address)) => address,
+        other => panic!("not an address: {text:?}, {other:?}"),
+    }
 }
 
 fn any_port() -> SocketAddr {

@@ -33,9 +33,9 @@ enum Command {
 /// The sections that this command reads.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Settings {
+pub struct Settings {
     /// Where exports are kept.
-    database: store::Settings,
+    pub database: store::Settings,
 }
 
 /// The whole `main`: reads the command line and does what it says.

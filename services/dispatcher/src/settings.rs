@@ -18,11 +18,11 @@ pub struct Settings {
     pub lifecycle: LifecycleSettings,
     /// Where the outbox is.
     pub database: store::Settings,
-    /// Where it is sent to.
+    /// Kafka, where requests are sent to.
     pub kafka: KafkaSettings,
     /// The topic of requests, and how large records may be.
     pub events: EventSettings,
-    /// Its own section.
+    /// What sends requests, and ends what nobody answers.
     pub dispatcher: DispatcherSettings,
 }
 

@@ -19,7 +19,7 @@ pub struct Settings {
     pub database: store::Settings,
     /// Where their bytes are.
     pub object_store: blobs::Settings,
-    /// Its own section.
+    /// What deletes all that is due.
     pub expiry_reaper: ExpiryReaperSettings,
 }
 

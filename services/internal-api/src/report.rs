@@ -42,6 +42,7 @@ pub(crate) struct ErrorReport {
         (status = 401, description = "The key is wrong.", body = ErrorBody),
         (status = 403, description = "The key or the source is another application's.", body = ErrorBody),
         (status = 404, description = "There is no such export or source.", body = ErrorBody),
+        (status = 408, description = "The report arrives too slowly.", body = ErrorBody),
         (status = 410, description = "The source was answered otherwise.", body = ErrorBody),
         (status = 413, description = "The report is too large.", body = ErrorBody),
         (status = 503, description = "Try again.", body = ErrorBody)))]

@@ -22,7 +22,7 @@ pub struct Settings {
     pub object_store: blobs::Settings,
     /// Who may deliver.
     pub applications: Applications,
-    /// Its own section.
+    /// The source applications' API.
     pub internal_api: InternalApiSettings,
 }
 

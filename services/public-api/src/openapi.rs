@@ -2,7 +2,10 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+    openapi::{
+        RefOr,
+        security::{ApiKey, ApiKeyValue, SecurityScheme},
+    },
 };
 
 use crate::exports;
@@ -28,9 +31,28 @@ pub fn document() -> String {
         exports::download_export,
         exports::delete_export,
     ),
-    modifiers(&Identity),
+    modifiers(&Identity, &HeadOfDownload),
 )]
 struct PublicApi;
+
+/// HEAD is GET without a body and, by RFC 9110, without ranges.
+struct HeadOfDownload;
+
+impl Modify for HeadOfDownload {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for head in document.paths.paths.values_mut().filter_map(|item| item.head.as_mut()) {
+            // Ids are unique in a document.
+            head.operation_id = head.operation_id.take().map(|id| format!("{id}_head"));
+            let responses = &mut head.responses.responses;
+            responses.retain(|status, _| status != "206" && status != "416");
+            for response in responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    response.content.clear();
+                }
+            }
+        }
+    }
+}
 
 /// Who calls: set by the gateway.
 struct Identity;

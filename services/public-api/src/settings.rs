@@ -16,19 +16,19 @@ use service::{
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Logs.
+    /// What is logged, and how.
     pub telemetry: TelemetrySettings,
-    /// Start and stop.
+    /// How a process runs and stops.
     pub lifecycle: LifecycleSettings,
-    /// Where exports are kept.
+    /// PostgreSQL, where everything but the exported bytes is kept.
     pub database: store::Settings,
-    /// Where their bytes are.
+    /// Where the exported bytes are kept.
     pub object_store: blobs::Settings,
     /// What request events look like.
     pub events: EventSettings,
-    /// What customers may ask for.
+    /// The applications, by their names: what customers may ask for, and who may deliver.
     pub applications: Applications,
-    /// Its own section.
+    /// The customers' API.
     pub public_api: PublicApiSettings,
 }
 

@@ -13,7 +13,9 @@ use domain::Secret;
 use service::{BoxError, Context, Options, config};
 use store::Store;
 
-use crate::{details::Details, embedded::Embedded, settings::Settings};
+use crate::{details::Details, embedded::Embedded};
+
+pub use settings::{Settings, StandaloneSettings};
 
 /// Runs the whole export platform on this machine.
 #[derive(Parser)]

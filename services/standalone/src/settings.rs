@@ -15,39 +15,39 @@ use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
 /// Every section. Addresses and folders of the embedded servers are set by the program itself.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Logs.
-    pub(crate) telemetry: TelemetrySettings,
+    pub telemetry: TelemetrySettings,
     /// Start and stop.
-    pub(crate) lifecycle: LifecycleSettings,
+    pub lifecycle: LifecycleSettings,
     /// Of the embedded database: limits and sizes.
-    pub(crate) database: store::Settings,
+    pub database: store::Settings,
     /// Of the embedded broker: times.
-    pub(crate) kafka: KafkaSettings,
+    pub kafka: KafkaSettings,
     /// What request events look like.
-    pub(crate) events: EventSettings,
+    pub events: EventSettings,
     /// Of the local files: limits.
-    pub(crate) object_store: blobs::Settings,
+    pub object_store: blobs::Settings,
     /// What customers may ask for, and who may deliver.
-    pub(crate) applications: Applications,
+    pub applications: Applications,
     /// Section of the public API; its `ops_listen` is not used.
-    pub(crate) public_api: PublicApiSettings,
+    pub public_api: PublicApiSettings,
     /// Section of the internal API; its `ops_listen` is not used.
-    pub(crate) internal_api: InternalApiSettings,
+    pub internal_api: InternalApiSettings,
     /// Section of the dispatcher; its `ops_listen` is not used.
-    pub(crate) dispatcher: DispatcherSettings,
+    pub dispatcher: DispatcherSettings,
     /// Section of the expiry-reaper; its `ops_listen` is not used.
-    pub(crate) expiry_reaper: ExpiryReaperSettings,
-    /// Its own section.
-    pub(crate) standalone: StandaloneSettings,
+    pub expiry_reaper: ExpiryReaperSettings,
+    /// All services in one process.
+    pub standalone: StandaloneSettings,
 }
 
 /// Section `[standalone]`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct StandaloneSettings {
+pub struct StandaloneSettings {
     /// Where probes and metrics of all services are served.
-    pub(crate) ops_listen: SocketAddr,
+    pub ops_listen: SocketAddr,
 }
 
 impl Default for StandaloneSettings {

@@ -15,9 +15,11 @@ use crate::{api::Api, caller::Caller, error::ApiError};
     request_body(content_type = "application/json", content = CreateBody),
     responses(
         (status = 202, description = "Accepted: every source will be asked.", body = StatusBody),
-        (status = 400, description = "The body is not a request, or the identity is missing.", body = ErrorBody),
+        (status = 400, description = "The body is not a request, or the identity is missing.",
+            content((ErrorBody = "application/json"), (String = "text/plain"))),
         (status = 401, description = "The key of the calling service is wrong.", body = ErrorBody),
         (status = 406, description = "An application or resource is not offered.", body = ErrorBody),
+        (status = 408, description = "The body arrives too slowly.", body = ErrorBody),
         (status = 413, description = "The body, the sources or one source is too large.", body = ErrorBody),
         (status = 429, description = "Too many calls.", body = ErrorBody),
         (status = 503, description = "Nothing was accepted; try again.", body = ErrorBody)))]

@@ -11,7 +11,8 @@ use crate::{api::Api, caller::Caller, error::ApiError};
     params(("export_id" = uuid::Uuid, Path, description = "The export.")),
     responses(
         (status = 202, description = "It is gone."),
-        (status = 400, description = "Not a UUID, or the identity is missing.", body = ErrorBody),
+        (status = 400, description = "Not a UUID, or the identity is missing.",
+            content((ErrorBody = "application/json"), (String = "text/plain"))),
         (status = 401, description = "The key of the calling service is wrong.", body = ErrorBody),
         (status = 404, description = "The caller has no such export.", body = ErrorBody),
         (status = 429, description = "Too many calls.", body = ErrorBody),

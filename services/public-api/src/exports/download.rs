@@ -9,7 +9,8 @@ use super::{path::ExportPath, serve_archive::serve_archive};
 use crate::{api::Api, caller::Caller, error::ApiError};
 
 /// Streams the archive, or the part of it that `Range` asks for.
-#[utoipa::path(get, path = "/api/export/v1/exports/{export_id}", tag = "exports", security(("identity" = [])),
+#[utoipa::path(method(get, head), path = "/api/export/v1/exports/{export_id}", tag = "exports",
+    security(("identity" = [])),
     params(
         ("export_id" = uuid::Uuid, Path, description = "The export."),
         ("Range" = Option<String>, Header, description = "One range of bytes; several are answered with 200."),
@@ -21,7 +22,7 @@ use crate::{api::Api, caller::Caller, error::ApiError};
         (status = 206, description = "The part of it that Range asks for.", content_type = "application/zip"),
         (status = 304, description = "It still has the ETag of If-None-Match."),
         (status = 400, description = "Not a UUID, not ready, every source failed, or the identity is missing.",
-            body = ErrorBody),
+            content((ErrorBody = "application/json"), (String = "text/plain"))),
         (status = 401, description = "The key of the calling service is wrong.", body = ErrorBody),
         (status = 404, description = "The caller has no such export.", body = ErrorBody),
         (status = 410, description = "It has expired.", body = ErrorBody),

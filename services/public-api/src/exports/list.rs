@@ -22,7 +22,8 @@ use crate::{api::Api, caller::Caller, error::ApiError};
         ("dir" = Option<String>, Query, description = "asc or desc.")),
     responses(
         (status = 200, description = "One page.", body = ListBody),
-        (status = 400, description = "A parameter is wrong, or the identity is missing.", body = ErrorBody),
+        (status = 400, description = "A parameter is wrong, or the identity is missing.",
+            content((ErrorBody = "application/json"), (String = "text/plain"))),
         (status = 401, description = "The key of the calling service is wrong.", body = ErrorBody),
         (status = 429, description = "Too many calls.", body = ErrorBody),
         (status = 503, description = "Try again.", body = ErrorBody)))]

@@ -1,0 +1,18 @@
+//! The page of all settings.
+
+use service::config::{Program, reference};
+
+use crate::generated::assert_committed;
+
+#[test]
+fn the_page_of_all_settings_is_made_from_the_code() {
+    let page = reference(&[
+        Program::reading::<public_api::Settings>("public-api"),
+        Program::reading::<internal_api::Settings>("internal-api"),
+        Program::reading::<dispatcher::Settings>("dispatcher"),
+        Program::reading::<expiry_reaper::Settings>("expiry-reaper"),
+        Program::reading::<standalone::Settings>("standalone"),
+        Program::reading::<exports_admin::Settings>("exports-admin"),
+    ]);
+    assert_committed("docs/configuration.md", &page);
+}

@@ -1,0 +1,149 @@
+//! Every status that the description of the internal API names is really given, under every path.
+
+use e2e::{
+    Answer, Customer, Export, OTHER_APPLICATION, SOURCE_APPLICATION, Source, SourceApplication, TestApp,
+    expect, raw,
+};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use testkit::{Fault, FaultProxy};
+
+use crate::description::{Description, Operation};
+
+const UNKNOWN: &str = "2b177cb4-5229-4c90-8640-e0b9bfdc2200";
+
+/// Sources of each kind, as many as there are paths and statuses that use them up.
+const SOURCES: usize = 40;
+
+fn wanted(sources: usize) -> Value {
+    let source = json!({"application": SOURCE_APPLICATION, "resource": "exampleResource"});
+    json!({"name": "Nightly", "format": "json", "sources": vec![source; sources]})
+}
+
+struct Stage {
+    app: TestApp,
+    /// Its sources wait, each for one answer.
+    open: Export,
+    next: std::cell::Cell<usize>,
+    /// Its only source has an answer.
+    answered: Export,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let app = TestApp::with(|settings| {
+            settings.internal_api.max_upload_bytes = domain::ByteSize::from_kib(64);
+        })
+        .await;
+        let customer = Customer::new();
+        let open = app.create(&customer, &wanted(SOURCES)).await;
+        let answered = app.create(&customer, &wanted(1)).await;
+        expect(app.upload(&answered.sources[0], "[1]").await, 202).await;
+        Self { app, open, next: 0.into(), answered }
+    }
+
+    /// A source that has no answer, and that nobody else gets.
+    fn open_source(&self) -> &Source {
+        let place = self.next.replace(self.next.get() + 1);
+        &self.open.sources[place]
+    }
+
+    async fn produce(&self, operation: &Operation, status: u16) -> Answer {
+        let own = SourceApplication::named(SOURCE_APPLICATION);
+        let other = SourceApplication::named(OTHER_APPLICATION);
+        let is_upload = operation.id.starts_with("upload");
+        let good = || request(&self.app, operation, &self.open.id, &self.open_source().id);
+        let answered = || request(&self.app, operation, &self.answered.id, &self.answered.sources[0].id);
+        let keyed = |request: RequestBuilder| request.header("x-rh-exports-psk", &own.key);
+        match status {
+            200 if operation.id.starts_with("ping") => good().send().await,
+            202 => keyed(good()).send().await,
+            400 if is_upload => {
+                let broken = keyed(answered()).header("content-encoding", "gzip").body("not gzip");
+                broken.send().await
+            }
+            400 => keyed(answered()).json(&json!({})).send().await,
+            401 => answered().header("x-rh-exports-psk", "nobody's").send().await,
+            403 => answered().header("x-rh-exports-psk", &other.key).send().await,
+            404 => keyed(request(&self.app, operation, UNKNOWN, UNKNOWN)).send().await,
+            410 => keyed(answered()).send().await,
+            413 if is_upload => keyed(good()).body(vec![b'x'; 100 << 10]).send().await,
+            413 => keyed(answered()).body(vec![b' '; 100 << 10]).send().await,
+            415 if is_upload => keyed(answered()).header("content-encoding", "br").send().await,
+            _ => panic!("nobody knows how to make {} answer {status}", operation.id),
+        }
+    }
+}
+
+fn request(app: &TestApp, operation: &Operation, export: &str, source: &str) -> RequestBuilder {
+    let parameters = [("export_id", export), ("application", SOURCE_APPLICATION), ("resource_id", source)];
+    let url = format!("{}{}", app.internal_url, operation.path_with(&parameters));
+    let request = app.http().request(operation.method.clone(), url);
+    // It is a report, and as an upload it is data like any other.
+    if operation.id.starts_with("ping") {
+        request
+    } else {
+        request.json(&json!({"message": "no", "error": 404}))
+    }
+}
+
+#[tokio::test]
+async fn the_internal_api_gives_every_answer_that_its_description_names() {
+    let (description, stage) = (Description::internal(), Stage::start().await);
+    for operation in &description.operations {
+        for status in operation.responses.keys().filter(|status| ![408, 503].contains(*status)) {
+            let answer = stage.produce(operation, *status).await.unwrap();
+            description.check(operation, *status, None, answer).await;
+        }
+    }
+    stage.app.wait_for_no("object_deletions").await.unwrap();
+    stage.app.end().await;
+}
+
+#[tokio::test]
+async fn every_operation_that_needs_the_database_is_503_without_it() {
+    let proxy = FaultProxy::bind().await.unwrap();
+    let app = TestApp::with(|settings| {
+        settings.database_through(&proxy);
+        settings.database.pool_wait = domain::Period::from_millis(200);
+    })
+    .await;
+    proxy.set(Fault::Refuse);
+    proxy.cut_all();
+    let (description, own) = (Description::internal(), SourceApplication::named(SOURCE_APPLICATION));
+    for operation in description.operations.iter().filter(|operation| !operation.id.starts_with("ping")) {
+        let request = request(&app, operation, UNKNOWN, UNKNOWN).header("x-rh-exports-psk", &own.key);
+        description.check(operation, 503, None, request.send().await.unwrap()).await;
+    }
+    proxy.set(Fault::None);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_408_and_leaves_the_source_open() {
+    let app = TestApp::with(|settings| {
+        settings.internal_api.http.body.idle_timeout = domain::Period::from_millis(100);
+    })
+    .await;
+    let export = app.create(&Customer::new(), &wanted(1)).await;
+    let own = SourceApplication::named(SOURCE_APPLICATION);
+    let description = Description::internal();
+    for operation in description.operations.iter().filter(|operation| operation.responses.contains_key(&408))
+    {
+        let source = &export.sources[0].id;
+        let path = operation.path_with(&[
+            ("export_id", &export.id),
+            ("application", SOURCE_APPLICATION),
+            ("resource_id", source),
+        ]);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nx-rh-exports-psk: {}\r\ncontent-length: 100\r\n\r\n{{",
+            own.key
+        );
+        let answer = raw::exchange(app.settings.internal_api.listen, head.as_bytes()).await.unwrap().unwrap();
+        assert_eq!((answer.status, &answer.json()["code"]), (408, &json!(408)), "{path}");
+    }
+    assert_eq!(app.status(&export).await["status"], "pending");
+    app.wait_for_no("upload_attempts").await.unwrap();
+    app.end().await;
+}

@@ -1,0 +1,167 @@
+//! Every status that the description of the public API names is really given.
+
+use e2e::{Answer, Customer, Export, SOURCE_APPLICATION, TestApp, expect, raw};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use testkit::{Fault, FaultProxy};
+
+use crate::description::{Description, Operation};
+
+const UNKNOWN: &str = "2b177cb4-5229-4c90-8640-e0b9bfdc2200";
+
+/// A download must begin with this.
+const ETAG_OF_NOTHING: &str = "\"00000000000000000000000000000000\"";
+
+fn wanted() -> Value {
+    json!({"name": "Nightly", "format": "json", "sources": [
+        {"application": SOURCE_APPLICATION, "resource": "exampleResource", "filters": {"a": 1}},
+        {"application": SOURCE_APPLICATION, "resource": "anotherExampleResource"}]})
+}
+
+/// The app, and what its customer has.
+struct Stage {
+    app: TestApp,
+    customer: Customer,
+    partial: Export,
+    pending: Export,
+    expired: Export,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let app = TestApp::start().await;
+        let customer = Customer::new();
+        let partial = app.create(&customer, &wanted()).await;
+        expect(app.upload(&partial.sources[0], "[1]").await, 202).await;
+        expect(app.report(&partial.sources[1], &json!({"message": "no", "error": 404})).await, 202).await;
+        let pending = app.create(&customer, &wanted()).await;
+        let mut past = wanted();
+        past["expires_at"] = json!("2020-01-01T00:00:00Z");
+        let expired = app.create(&customer, &past).await;
+        Self { app, customer, partial, pending, expired }
+    }
+
+    /// A request of the customer, as good as can be, about the partial export.
+    fn request(&self, operation: &Operation) -> RequestBuilder {
+        self.about(operation, &self.partial.id)
+    }
+
+    fn about(&self, operation: &Operation, export: &str) -> RequestBuilder {
+        request(&self.app, operation, export).header("x-rh-identity", self.customer.header())
+    }
+
+    /// Makes `operation` answer `status`, in plain text where that is asked for.
+    async fn produce(&self, operation: &Operation, status: u16, plain: bool) -> Answer {
+        let request = self.request(operation);
+        let id = operation.id.as_str();
+        let download = id.starts_with("download_export");
+        match (id, status) {
+            (_, 400) if plain => self::request(&self.app, operation, &self.partial.id).send().await,
+            (_, 401) => request.header("x-rh-exports-psk", "nobody's").send().await,
+            ("ping" | "list_exports" | "export_status", 200) | ("create_export", 202) => request.send().await,
+            ("create_export", 400) => request.json(&json!({})).send().await,
+            ("create_export", 406) => {
+                let mut body = wanted();
+                body["sources"][0]["resource"] = json!("unknown");
+                request.json(&body).send().await
+            }
+            ("create_export", 413) => request.body(" ".repeat(300 << 10)).send().await,
+            ("list_exports", 400) => self.app.try_list(&self.customer, "?limit=-1").await,
+            (_, 400) => self.about(operation, "not-a-uuid").send().await,
+            (_, 404) => self.about(operation, UNKNOWN).send().await,
+            ("delete_export", 202) => {
+                let export = self.app.create(&self.customer, &wanted()).await;
+                self.about(operation, &export.id).send().await
+            }
+            (_, 200) if download => request.send().await,
+            (_, 206) if download => request.header("range", "bytes=0-9").send().await,
+            (_, 304) if download => request.header("if-none-match", "*").send().await,
+            (_, 410) if download => self.about(operation, &self.expired.id).send().await,
+            (_, 412) if download => request.header("if-match", ETAG_OF_NOTHING).send().await,
+            (_, 416) if download => request.header("range", "bytes=9999999-").send().await,
+            _ => panic!("nobody knows how to make {id} answer {status}"),
+        }
+    }
+}
+
+fn request(app: &TestApp, operation: &Operation, export: &str) -> RequestBuilder {
+    let url = format!("{}{}", app.public_url, operation.path_with(&[("export_id", export)]));
+    let request = app.http().request(operation.method.clone(), url);
+    if operation.method == Method::POST { request.json(&wanted()) } else { request }
+}
+
+#[tokio::test]
+async fn the_public_api_gives_every_answer_that_its_description_names() {
+    let (description, stage) = (Description::public(), Stage::start().await);
+    for operation in &description.operations {
+        for (status, content) in &operation.responses {
+            // These three need another app: below.
+            if [408, 429, 503].contains(status) {
+                continue;
+            }
+            let mut types: Vec<Option<&str>> = content.keys().map(|name| Some(name.as_str())).collect();
+            if types.is_empty() {
+                types.push(None);
+            }
+            for content_type in types {
+                let plain = content_type == Some("text/plain");
+                let answer = stage.produce(operation, *status, plain).await.unwrap();
+                description.check(operation, *status, content_type, answer).await;
+            }
+        }
+    }
+    assert_eq!(stage.app.status(&stage.pending).await["status"], "pending");
+    stage.app.end().await;
+}
+
+#[tokio::test]
+async fn every_operation_of_a_caller_over_the_limit_is_429() {
+    let app = TestApp::with(|settings| {
+        let limit = &mut settings.public_api.rate_limit;
+        (limit.per_second, limit.burst) = (1.try_into().unwrap(), 1.try_into().unwrap());
+    })
+    .await;
+    let description = Description::public();
+    for operation in description.operations.iter().filter(|operation| operation.id != "ping") {
+        let customer = Customer::new();
+        let call = || request(&app, operation, UNKNOWN).header("x-rh-identity", customer.header()).send();
+        assert_ne!(call().await.unwrap().status(), 429);
+        description.check(operation, 429, None, call().await.unwrap()).await;
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn every_operation_that_needs_the_database_is_503_without_it() {
+    let proxy = FaultProxy::bind().await.unwrap();
+    let app = TestApp::with(|settings| {
+        settings.database_through(&proxy);
+        settings.database.pool_wait = domain::Period::from_millis(200);
+    })
+    .await;
+    proxy.set(Fault::Refuse);
+    proxy.cut_all();
+    let (description, customer) = (Description::public(), Customer::new());
+    for operation in description.operations.iter().filter(|operation| operation.id != "ping") {
+        let request = request(&app, operation, UNKNOWN).header("x-rh-identity", customer.header());
+        description.check(operation, 503, None, request.send().await.unwrap()).await;
+    }
+    proxy.set(Fault::None);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_create_request_that_does_not_arrive_is_408() {
+    let app = TestApp::with(|settings| {
+        settings.public_api.http.body.idle_timeout = domain::Period::from_millis(100);
+    })
+    .await;
+    let head = format!(
+        "POST {}/exports HTTP/1.1\r\nhost: x\r\nx-rh-identity: {}\r\ncontent-length: 100\r\n\r\n{{",
+        e2e::PUBLIC,
+        Customer::new().header()
+    );
+    let answer = raw::exchange(app.settings.public_api.listen, head.as_bytes()).await.unwrap().unwrap();
+    assert_eq!((answer.status, &answer.json()["code"]), (408, &json!(408)));
+    app.end().await;
+}
