@@ -12,8 +12,11 @@ use crate::{
     metrics::{Counter, Gauge, Histogram, Metrics, SECONDS},
 };
 
+/// The wait after a first failure.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
 /// After failures, the first wait and the longest.
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+const BACKOFF: Backoff = Backoff::new(FIRST_WAIT, Duration::from_secs(30));
 
 /// How a step of a loop ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +40,20 @@ pub struct Worker {
     name: &'static str,
     poll: Duration,
     wake: Arc<Notify>,
+    backoff: Backoff,
 }
 
 impl Worker {
     /// A loop that looks for work every `poll` at the latest.
     pub fn new(name: &'static str, poll: Duration) -> Self {
-        Self { name, poll, wake: Arc::new(Notify::new()) }
+        Self { name, poll, wake: Arc::new(Notify::new()), backoff: BACKOFF }
+    }
+
+    /// The same loop, waiting at most `longest` after a failure however often it has failed: where what it
+    /// needs may be away for long, and is to be used soon after it is back.
+    #[must_use]
+    pub fn retry_within(self, longest: Duration) -> Self {
+        Self { backoff: Backoff::new(FIRST_WAIT, longest), ..self }
     }
 
     /// Wakes the loop when it waits, or keeps it from waiting next time: `notify_one`. A failing
@@ -75,7 +86,7 @@ impl Worker {
         F: Future<Output = Result<Outcome, E>>,
         E: Into<BoxError>,
     {
-        let mut backoff = BACKOFF;
+        let mut backoff = self.backoff.clone();
         while !context.soft_stop().is_cancelled() {
             let span = tracing::info_span!("step", service = context.name(), worker = self.name);
             let started = tokio::time::Instant::now();

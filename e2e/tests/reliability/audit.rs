@@ -27,17 +27,17 @@ const QUIET_WITHIN: Duration = Duration::from_mins(1);
 /// Archives read at the same time.
 const AT_ONCE: usize = 6;
 
-/// Counts of what must be nothing once all is quiet.
+/// Counts of what must be nothing once all is quiet. Who waits for something to go stands before it.
 const LEFT_OVER: [(&str, &str); 5] = [
     ("records to send", "SELECT count(*) FROM outbox"),
-    ("uploads under way", "SELECT count(*) FROM upload_attempts"),
-    ("objects to delete", "SELECT count(*) FROM object_deletions"),
-    ("deleted exports", "SELECT count(*) FROM exports WHERE deleted_at IS NOT NULL"),
     (
         "exports without an end",
         "SELECT count(*) FROM exports WHERE status NOT IN ('complete', 'partial', 'failed') AND deleted_at IS NULL \
          AND expires_at > now()",
     ),
+    ("uploads under way", "SELECT count(*) FROM upload_attempts"),
+    ("deleted exports", "SELECT count(*) FROM exports WHERE deleted_at IS NOT NULL"),
+    ("objects to delete", "SELECT count(*) FROM object_deletions"),
 ];
 
 /// Where an audit looks.

@@ -23,10 +23,19 @@ const EXPORTS_PER_KILL: usize = 8;
 /// How long a kill waits for the load to get on, in case that it cannot.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(2);
 
+/// Lingers now and then between a commit and its effect, where a kill is the most interesting.
+pub(crate) const LINGERING: &str = "public-api::created=20%sleep(20);public-api::deleted=20%sleep(20);\
+    internal-api::upload-begun=10%sleep(20);internal-api::multipart-noted=50%sleep(20);\
+    internal-api::object-stored=20%sleep(20);internal-api::settled=20%sleep(20);\
+    internal-api::error-settled=20%sleep(20);dispatcher::leased=30%sleep(50);dispatcher::sent=30%sleep(50);\
+    expiry-reaper::released=30%sleep(50);expiry-reaper::uploads-ended=50%sleep(50);\
+    expiry-reaper::objects-leased=30%sleep(50);expiry-reaper::objects-deleted=30%sleep(50)";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_killed_at_random_moments_under_load_lose_nothing() {
     let (kills, seed) = (setting("CHAOS_KILLS", KILLS), setting("CHAOS_SEED", 20_261_121_u64));
-    let mut platform = Platform::on(Rig::new().await).await;
+    let rig = Rig::new().await.with_environment(&[("FAILPOINTS", LINGERING)]);
+    let mut platform = Platform::on(rig).await;
     let mut second = platform.rig.start(Service::Dispatcher).await;
     let mut numbers = Numbers::from_seed(seed);
     let Platform { asking, answering, rig, .. } = &platform;

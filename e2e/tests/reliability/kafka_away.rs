@@ -1,5 +1,7 @@
 //! Kafka goes away and comes back.
 
+use std::time::Duration;
+
 use devservers::{Kafka, KafkaOptions};
 use futures_util::future::try_join_all;
 use testkit::poll_until;
@@ -30,8 +32,11 @@ async fn while_kafka_is_away_the_api_accepts_exports_and_afterwards_all_are_aske
     let parked = "SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL";
     assert_eq!(count(&database, parked).await.unwrap(), 0, "an outage is no record's fault");
 
-    kafka.restart().await.unwrap();
-    platform.dispatcher.wait_ready().await.unwrap();
+    // A dispatcher that cannot send stops well.
+    assert_eq!(platform.dispatcher.terminate(Duration::from_secs(20)).await.code(), Some(0));
+    let (restarted, dispatching) = tokio::join!(kafka.restart(), platform.dispatcher.restart());
+    restarted.unwrap();
+    dispatching.unwrap();
     wait_for_none(&database, "SELECT count(*) FROM outbox").await.unwrap();
     platform.deliver_all(92).await;
     assert_eq!(platform.audit().await.events, 92);
@@ -45,5 +50,12 @@ async fn while_kafka_is_away_the_api_accepts_exports_and_afterwards_all_are_aske
     dispatched.unwrap();
     wait_for_none(&database, "SELECT count(*) FROM outbox").await.unwrap();
     platform.deliver_all(97).await;
-    assert_eq!(platform.audit().await.events, 97);
+
+    // Frozen, it takes nothing and refuses nothing.
+    kafka.pause().unwrap();
+    platform.asking.create(3).await.unwrap();
+    platform.dispatcher.wait_unready("kafka").await;
+    kafka.resume().unwrap();
+    platform.deliver_all(100).await;
+    assert_eq!(platform.audit().await.events, 100);
 }

@@ -8,6 +8,19 @@ use crate::{
     rig::Rig,
 };
 
+/// For tests that wait until the leases of a dead process run out.
+const SHORT_LEASES: &str = r#"
+[kafka]
+message_timeout = "1s"
+[dispatcher]
+lease = "3s"
+[internal_api]
+upload_lease = "2s"
+[expiry_reaper]
+lease = "1s"
+poll = "150ms"
+"#;
+
 /// The separate services on one rig.
 pub(crate) struct Platform {
     pub(crate) public: Program,
@@ -31,7 +44,8 @@ impl Platform {
 
     /// Starts all services; one of them dies at the failpoint of that name.
     pub(crate) async fn failing_at(service: Service, failpoint: &str) -> Self {
-        Self::on_failing(Rig::new().await, Some((service, &format!("{failpoint}=return")))).await
+        let rig = Rig::with(SHORT_LEASES).await;
+        Self::on_failing(rig, Some((service, &format!("{failpoint}=return")))).await
     }
 
     /// Starts all services; one of them does at its failpoints what `FAILPOINTS` says.

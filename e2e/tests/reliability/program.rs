@@ -96,9 +96,8 @@ impl Program {
         }
     }
 
-    /// Starts it again with the same settings, without failpoints, after it has ended.
+    /// Starts it again in the same way after it has ended.
     pub(crate) async fn restart(&mut self) -> Result<()> {
-        self.launch.environment.retain(|(name, _)| name != "FAILPOINTS");
         let (process, addresses) = launch_process(self.service, &self.launch).await?;
         (self.process, self.ops) = (process, addresses.ops);
         self.open_door(addresses.api);
@@ -110,8 +109,9 @@ impl Program {
         self.process.kill().unwrap();
     }
 
-    /// Waits until a failpoint has ended it.
+    /// Waits until a failpoint has ended it, which it has no more.
     pub(crate) async fn expect_crash(&mut self) {
+        self.launch.environment.retain(|(name, _)| name != "FAILPOINTS");
         let status = self.process.wait(PATIENCE).await.expect("the failpoint is reached");
         assert_eq!(status.signal(), Some(SIGABRT), "{status}: {}", self.process.log().unwrap());
     }
@@ -119,6 +119,11 @@ impl Program {
     /// Asks it to stop and waits for its end.
     pub(crate) async fn terminate(&mut self, limit: Duration) -> ExitStatus {
         self.process.terminate(limit).await.expect("it ends in time")
+    }
+
+    /// What clients connect through.
+    pub(crate) fn door(&self) -> &FaultProxy {
+        &self.door
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -136,8 +141,12 @@ impl Program {
 
     /// What the readiness probe answers.
     pub(crate) async fn readiness(&self) -> Result<(StatusCode, Value)> {
-        let response = self.http.get(format!("http://{}/readyz", self.ops)).send().await?;
-        Ok((response.status(), response.json().await?))
+        readiness(&self.http, self.ops).await
+    }
+
+    /// Where probes and metrics are served.
+    pub(crate) fn ops(&self) -> SocketAddr {
+        self.ops
     }
 
     /// Waits until the readiness probe says that `check` fails.
@@ -167,6 +176,12 @@ impl Program {
             poll_until(PATIENCE, async || Ok((self.metric(name, label).await? >= least).then_some(())));
         waited.await.unwrap_or_else(|error| panic!("{name}{{{label}}} stays below {least}: {error:#}"));
     }
+}
+
+/// What the readiness probe at `ops` answers.
+pub(crate) async fn readiness(http: &reqwest::Client, ops: SocketAddr) -> Result<(StatusCode, Value)> {
+    let response = http.get(format!("http://{ops}/readyz")).send().await?;
+    Ok((response.status(), response.json().await?))
 }
 
 /// Where a process listens.

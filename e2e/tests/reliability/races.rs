@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::{Body, Response, StatusCode};
-use testkit::poll_until;
+use testkit::{Direction, Fault, poll_until};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    audit::count,
-    payload::{held_back, payload, sha256_hex},
+    audit::{count, objects, wait_for_none},
+    payload::{IN_PARTS, held_back, payload, sha256_hex},
     platform::Platform,
     program::Service::InternalApi,
     rig::Rig,
@@ -136,6 +136,25 @@ async fn a_long_upload_keeps_its_lease_and_no_sweep_takes_its_object() {
 fn note_delivered(platform: &Platform, source: &str, last: &[u8]) {
     let sha256 = sha256_hex(&[BEGINNING, last].concat());
     platform.rig.ledger.note(|books| books.delivered.insert(source.to_owned(), sha256));
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_goes_away_leaves_its_source_open_and_nothing_behind() {
+    let platform = Platform::start().await;
+    let export = platform.asking.create(1).await.unwrap();
+    let source = &export.sources[0];
+    for cut_after in [1_000, 8 << 20] {
+        platform.internal.door().set(Fault::CutOnce(Direction::ToServer, cut_after));
+        let answer = platform.answering.upload(&export.id, source, payload(source, IN_PARTS)).await;
+        assert!(answer.is_err(), "{answer:?}");
+        let database = platform.rig.database().await.unwrap();
+        for table in ["upload_attempts", "object_deletions"] {
+            wait_for_none(&database, &format!("SELECT count(*) FROM {table}")).await.unwrap();
+        }
+        assert!(objects(&platform.rig.blobs).await.unwrap().is_empty());
+    }
+    assert_eq!(platform.answering.upload(&export.id, source, payload(source, IN_PARTS)).await.unwrap(), 202);
+    assert_eq!(platform.audit().await.objects, 1);
 }
 
 /// Uploads for one source that all have begun before any of them ends; their statuses.

@@ -42,6 +42,22 @@ async fn dispatchers_share_the_outbox_and_keep_the_order_of_each_export() {
 }
 
 #[tokio::test]
+async fn a_dispatcher_that_wakes_after_its_lease_ran_out_disturbs_nothing() {
+    let leases = "[kafka]\nmessage_timeout = \"1s\"\n[dispatcher]\nlease = \"3s\"";
+    let late = (Dispatcher, "dispatcher::leased=1*sleep(5000)");
+    let platform = Platform::on_failing(Rig::with(leases).await, Some(late)).await;
+    platform.asking.create(4).await.unwrap();
+    let database = platform.rig.database().await.unwrap();
+    let leased = "SELECT count(*) FROM outbox WHERE lease_token IS NOT NULL";
+    poll_until(PATIENCE, async || Ok((count(&database, leased).await? == 4).then_some(()))).await.unwrap();
+    let _second = platform.rig.start(Dispatcher).await;
+    // The same events once from each of the two.
+    platform.deliver_all(8).await;
+    let audit = platform.audit().await;
+    assert_eq!((audit.events, audit.copies), (4, 4));
+}
+
+#[tokio::test]
 async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     let platform = Platform::on(Rig::with("[dispatcher]\nmax_attempts = 3").await).await;
     let topic = &platform.rig.topic.name;

@@ -112,6 +112,12 @@ impl Rig {
         })
     }
 
+    /// The same ground, where all programs have these environment variables.
+    pub(crate) fn with_environment(mut self, environment: &[(&str, &str)]) -> Self {
+        self.launch = self.launch_with(environment);
+        self
+    }
+
     /// Starts a service and waits until it is ready.
     pub(crate) async fn start(&self, service: Service) -> Program {
         Program::start_ready(service, self.launch.clone()).await.unwrap()

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::ExitStatus, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use blobs::Blobs;
 use e2e::{PATIENCE, SOURCE_APPLICATION, SourceApplication};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use testkit::{FaultProxy, Process, poll_until};
 use crate::{
     audit::{Audit, Evidence, count},
     callers::{Answering, Asking},
-    chaos::setting,
+    chaos::{LINGERING, setting},
     ledger::Ledger,
     load::Load,
     payload::{Numbers, payload, sha256_hex},
@@ -33,12 +33,13 @@ const TOPIC: &str = "platform.export.requests";
 async fn a_standalone_that_is_killed_under_load_loses_nothing_that_was_acknowledged() {
     let seed = setting("CHAOS_SEED", 20_261_121_u64);
     let mut standalone = Standalone::start().await;
+    standalone.launch.environment.push(("FAILPOINTS".to_owned(), LINGERING.to_owned()));
     let mut numbers = Numbers::from_seed(seed);
     let mut load = standalone.load(seed);
     for _ in 0..KILLS {
         load.allow(EXPORTS_PER_KILL);
         standalone.wait_for_answers(20 + numbers.below(80)).await;
-        standalone.process.kill().unwrap();
+        standalone.process().kill().unwrap();
         standalone.restart("").await.unwrap();
     }
     load.end_customers().await;
@@ -50,11 +51,22 @@ async fn a_standalone_that_is_killed_under_load_loses_nothing_that_was_acknowled
 }
 
 #[tokio::test]
+async fn a_standalone_that_dies_at_its_very_first_start_can_be_started_again() {
+    for failpoint in ["store::migrating", "store::migrated"] {
+        let mut standalone = Standalone::prepare().await.unwrap();
+        assert!(standalone.restart(&format!("{failpoint}=return")).await.is_err());
+        standalone.restart("").await.unwrap();
+        standalone.asking().create(1).await.unwrap();
+        standalone.wait_for_events(1).await;
+    }
+}
+
+#[tokio::test]
 async fn requests_that_nobody_answered_are_asked_again_after_a_restart_as_the_same_events() {
     let mut standalone = Standalone::start().await;
     let export = standalone.asking().create(2).await.unwrap();
     let first = standalone.wait_for_events(2).await;
-    standalone.process.kill().unwrap();
+    standalone.process().kill().unwrap();
     // The first new start dies on its way.
     assert!(standalone.restart("standalone::asked-again=return").await.is_err());
     standalone.restart("").await.unwrap();
@@ -94,7 +106,8 @@ async fn a_standalone_that_is_asked_to_stop_under_load_ends_well_and_takes_its_d
 
 /// A standalone service on a folder of its own.
 struct Standalone {
-    process: Process,
+    /// None before the first start.
+    process: Option<Process>,
     launch: Launch,
     public: FaultProxy,
     internal: FaultProxy,
@@ -109,17 +122,20 @@ struct Standalone {
 
 impl Standalone {
     async fn start() -> Self {
-        Self::try_start().await.unwrap()
+        let mut standalone = Self::prepare().await.unwrap();
+        standalone.restart("").await.unwrap();
+        standalone
     }
 
-    async fn try_start() -> Result<Self> {
+    /// A folder and doors; nothing runs yet.
+    async fn prepare() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("standalone.toml");
         fs::write(&file, settings())?;
         let launch =
             Launch { settings: vec![file], folder: folder.path().to_owned(), environment: Vec::new() };
-        let mut standalone = Self {
-            process: run(&launch, "")?,
+        Ok(Self {
+            process: None,
             launch,
             public: FaultProxy::bind().await?,
             internal: FaultProxy::bind().await?,
@@ -129,22 +145,20 @@ impl Standalone {
             events: Events::default(),
             topic: None,
             folder,
-        };
-        standalone.connect().await?;
-        Ok(standalone)
+        })
     }
 
-    /// Starts it again on the same folder, with these failpoints.
+    /// Starts it, again on the same folder, with these failpoints.
     async fn restart(&mut self, failpoints: &str) -> Result<()> {
-        fs::remove_file(self.details())?;
-        // The reader of a broker that is gone.
+        // The reader of a broker that is gone, and what that process has told.
         drop(self.topic.take());
-        self.process = run(&self.launch, failpoints)?;
-        let connected = self.connect().await;
-        if connected.is_err() {
-            fs::write(self.details(), "")?;
-        }
-        connected
+        let _ = fs::remove_file(self.details());
+        self.process = Some(run(&self.launch, failpoints)?);
+        self.connect().await
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it was started")
     }
 
     fn details(&self) -> std::path::PathBuf {
@@ -153,13 +167,14 @@ impl Standalone {
 
     /// Waits until it is ready, and learns where its servers are this time.
     async fn connect(&mut self) -> Result<()> {
+        let process = self.process.as_mut().context("it was started")?;
         for (service, door) in [("public-api", &self.public), ("internal-api", &self.internal)] {
             let listening = [("message", "listening"), ("service", service)];
-            door.set_upstream(logged_address(&mut self.process, &listening, "address").await?);
+            door.set_upstream(logged_address(process, &listening, "address").await?);
         }
         let starts = [("message", "standalone starts")];
-        let ops = logged_address(&mut self.process, &starts, "ops").await?;
-        self.process.wait_ready(&format!("http://{ops}/readyz"), PATIENCE).await?;
+        let ops = logged_address(process, &starts, "ops").await?;
+        self.process().wait_ready(&format!("http://{ops}/readyz"), PATIENCE).await?;
         let path = self.details();
         let details =
             poll_until(PATIENCE, async || Ok(Some(serde_json::from_slice::<Value>(&fs::read(&path)?)?)));
@@ -183,7 +198,7 @@ impl Standalone {
     }
 
     async fn terminate(&mut self) -> ExitStatus {
-        self.process.terminate(Duration::from_secs(25)).await.expect("it ends in time")
+        self.process().terminate(Duration::from_secs(25)).await.expect("it ends in time")
     }
 
     async fn wait_for_answers(&self, further: usize) {

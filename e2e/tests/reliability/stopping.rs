@@ -13,7 +13,7 @@ use crate::{
     callers::Asking,
     payload::{IN_PARTS, held_back, payload, sha256_hex},
     platform::Platform,
-    program::Service,
+    program::{Service, readiness},
     rig::Rig,
 };
 
@@ -72,6 +72,7 @@ async fn an_internal_api_that_stops_finishes_its_uploads() {
     let begun = "SELECT count(*) FROM upload_attempts";
     poll_until(SOON, async || Ok((count(&database, begun).await? == 4).then_some(()))).await.unwrap();
     let Platform { internal, rig, answering, .. } = &mut platform;
+    let ops = internal.ops();
     let stopping = internal.terminate(STOP_TIMEOUT);
     let finishing = async {
         // Whoever comes now is not let in.
@@ -79,6 +80,8 @@ async fn an_internal_api_that_stops_finishes_its_uploads() {
         let turned_away =
             poll_until(SOON, async || Ok(answering.report("x", &late).await.is_err().then_some(())));
         turned_away.await.unwrap();
+        let (status, readiness) = readiness(&rig.http, ops).await.unwrap();
+        assert_eq!((status.as_u16(), &readiness["phase"]), (503, &serde_json::json!("stopping")));
         for (source, chunks, rest, answer) in uploads {
             chunks.send(rest).await.unwrap();
             drop(chunks);

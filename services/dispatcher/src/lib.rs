@@ -21,6 +21,10 @@ pub use settings::{DispatcherSettings, Settings};
 /// How often the depth of the outbox is measured.
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
 
+/// After so long at most a failed step is tried again: once Kafka is back, what has waited is sent soon. A
+/// failing step is slow by itself, as it waits for `kafka.message_timeout`.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
 /// Starts the loops as tasks of `context`.
 ///
 /// # Errors
@@ -32,7 +36,7 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
     let producer = Producer::new(&settings.kafka, settings.events.max_message_bytes)?;
     let settings_of_loops = settings.dispatcher;
 
-    let sending = Worker::new("outbox", settings_of_loops.poll.as_duration());
+    let sending = Worker::new("outbox", settings_of_loops.poll.as_duration()).retry_within(LONGEST_RETRY);
     let listener = store.wakeup_listener(sending.wake())?;
     let sender = Arc::new(outbox::Outbox::new(&context, store.clone(), producer.clone(), &settings_of_loops));
     sending.start(&context, move || {
