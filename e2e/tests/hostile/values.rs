@@ -186,7 +186,7 @@ async fn ids_that_are_none_are_refused_and_not_repeated_whole() {
 async fn applications_that_are_none_are_refused() {
     let target = Target::start().await;
     let (export, source) = (&target.export.id, &target.export.sources[0].id);
-    let (layers, long) = (format!("{}41", "%25".repeat(50)), "x".repeat(1000));
+    let (layers, long) = (format!("%{}41", "25".repeat(50)), "x".repeat(1000));
     let rows = [
         ("%00", 400),
         ("%ff", 403),
