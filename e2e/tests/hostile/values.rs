@@ -198,7 +198,7 @@ async fn applications_that_are_none_are_refused() {
         ("exampleApplication%2F", 403),
         ("EXAMPLEAPPLICATION", 403),
         (&layers, 400),
-        ("..", 404),
+        ("..", 403),
     ];
     for (application, status) in rows {
         let upload = answer("POST", &format!("/{export}/{application}/{source}/upload")).sized("[]");
