@@ -16,7 +16,10 @@ use reqwest::{Client, Method, RequestBuilder};
 use service::Context;
 use testkit::{TestBucket, TestDatabase, TestTopic, poll_until};
 
-use crate::{AppSettings, Customer, SourceApplication, settings::migrated_database};
+use crate::{
+    AppSettings, Customer, SourceApplication,
+    settings::{any_port, migrated_database},
+};
 
 /// How long anything may take that a test waits for. Reached only when something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,6 +111,30 @@ impl TestApp {
             http: Client::builder().no_proxy().build()?,
             ended: false,
         })
+    }
+
+    /// Starts a second replica of the public API and returns its `http://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn second_public_api(&self) -> String {
+        let mut settings = self.settings.of_public_api();
+        settings.public_api.listen = any_port();
+        let replica = self.context.for_service("second-public-api");
+        match public_api::serve(&replica, settings).await {
+            Ok(address) => format!("http://{address}"),
+            Err(error) => panic!("the second replica does not start: {error}"),
+        }
+    }
+
+    /// Waits until the services' figures hold `line`, such as `http_requests_in_flight{service="public-api"} 0`.
+    ///
+    /// # Panics
+    /// When they do not come to.
+    pub async fn wait_for_metric(&self, line: &str) {
+        let metrics = self.context.metrics();
+        let waited = poll_until(PATIENCE, async || Ok(metrics.render().contains(line).then_some(()))).await;
+        assert!(waited.is_ok(), "{line} does not come about: {}", metrics.render());
     }
 
     /// A request of `customer` to the public API, at `path` below its base (such as `/exports`).

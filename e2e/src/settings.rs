@@ -255,6 +255,7 @@ fn address(text: Option<&str>) -> SocketAddr {
     }
 }
 
-fn any_port() -> SocketAddr {
+/// A free port of the loopback address.
+pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
