@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long leases, graces and retries may take to run out after the load has ended.
-const QUIET_WITHIN: Duration = Duration::from_mins(1);
+pub(crate) const QUIET_WITHIN: Duration = Duration::from_mins(1);
 
 /// Archives read at the same time.
 const AT_ONCE: usize = 6;
@@ -47,6 +47,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) events: &'a Events,
     pub(crate) blobs: &'a Blobs,
     pub(crate) ledger: &'a Ledger,
+    /// How long it may take until all is quiet.
+    pub(crate) quiet_within: Duration,
 }
 
 /// What an audit that found nothing wrong has seen.
@@ -68,28 +70,39 @@ impl Audit {
     /// # Panics
     /// When a promise was not kept, or something is left over.
     pub(crate) async fn of(evidence: Evidence<'_>, asking: &Asking) -> Self {
-        match Self::look(evidence, asking).await {
+        match Self::try_of(evidence, asking).await {
             Ok(audit) => audit,
             Err(error) => panic!("the audit found: {error:#}"),
         }
     }
 
-    async fn look(evidence: Evidence<'_>, asking: &Asking) -> Result<Self> {
+    /// The same, as a result.
+    ///
+    /// # Errors
+    /// What was found.
+    pub(crate) async fn try_of(evidence: Evidence<'_>, asking: &Asking) -> Result<Self> {
         let database = connect(evidence.database_url).await?;
         for (what, sql) in LEFT_OVER {
-            wait_for_none(&database, sql).await.with_context(|| what.to_owned())?;
+            wait_for_none_within(evidence.quiet_within, &database, sql)
+                .await
+                .with_context(|| what.to_owned())?;
         }
         let books = evidence.ledger.books();
         ensure!(books.broken.is_empty(), "answers that must not be: {:?}", books.broken);
         let mut audit = Self::default();
-        audit.look_at_events(&database, &books, evidence.events).await?;
+        audit.look_at_events(&database, &books, evidence).await?;
         audit.look_at_exports(&database, &books, asking).await?;
-        audit.look_at_storage(&database, evidence.blobs).await?;
+        audit.look_at_storage(&database, evidence).await?;
         Ok(audit)
     }
 
     /// Every source was asked for, each time by the same event, and in the order of the request.
-    async fn look_at_events(&mut self, database: &Client, books: &Books, events: &Events) -> Result<()> {
+    async fn look_at_events(
+        &mut self,
+        database: &Client,
+        books: &Books,
+        evidence: Evidence<'_>,
+    ) -> Result<()> {
         let expected: BTreeMap<String, (String, String)> = database
             .query("SELECT id::text, export_id::text, event_id::text FROM resources", &[])
             .await?
@@ -98,8 +111,8 @@ impl Audit {
             .collect();
         let mut first_copies: BTreeMap<String, Event> = BTreeMap::new();
         let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let events = poll_until(QUIET_WITHIN, async || {
-            let events = events.after(0);
+        let events = poll_until(evidence.quiet_within, async || {
+            let events = evidence.events.after(0);
             let sources: BTreeSet<_> = events.iter().map(|event| &event.source).collect();
             let missing: Vec<_> = expected.keys().filter(|source| !sources.contains(source)).collect();
             ensure!(missing.is_empty(), "never asked for: {missing:?}");
@@ -140,12 +153,12 @@ impl Audit {
     }
 
     /// The objects are those that rows point at.
-    async fn look_at_storage(&mut self, database: &Client, blobs: &Blobs) -> Result<()> {
+    async fn look_at_storage(&mut self, database: &Client, evidence: Evidence<'_>) -> Result<()> {
         let sql = "SELECT object_key FROM resources WHERE status = 'complete' AND object_released_at IS NULL";
         let rows: BTreeSet<String> = database.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
         // A deletion may have been under way when its row was.
-        poll_until(QUIET_WITHIN, async || {
-            let objects = objects(blobs).await?;
+        poll_until(evidence.quiet_within, async || {
+            let objects = objects(evidence.blobs).await?;
             let lost: Vec<_> = rows.difference(&objects).collect();
             let orphans: Vec<_> = objects.difference(&rows).collect();
             ensure!(lost.is_empty() && orphans.is_empty(), "lost {lost:?}, without a row {orphans:?}");
@@ -169,7 +182,11 @@ pub(crate) async fn count(database: &Client, sql: &str) -> Result<i64> {
 
 /// Waits until `sql` counts nothing.
 pub(crate) async fn wait_for_none(database: &Client, sql: &str) -> Result<()> {
-    poll_until(QUIET_WITHIN, async || {
+    wait_for_none_within(QUIET_WITHIN, database, sql).await
+}
+
+async fn wait_for_none_within(limit: Duration, database: &Client, sql: &str) -> Result<()> {
+    poll_until(limit, async || {
         let left = count(database, sql).await?;
         ensure!(left == 0, "{left} left");
         Ok(Some(()))

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use testkit::{TestBucket, TestDatabase, TestServers, unique_name};
 
 use crate::{
-    audit::Evidence,
+    audit::{Evidence, QUIET_WITHIN},
     callers::{Answering, Asking},
     ledger::Ledger,
     payload::sha256_hex,
@@ -160,7 +160,7 @@ impl Rig {
     /// What an audit looks at.
     pub(crate) fn evidence(&self) -> Evidence<'_> {
         let Self { database_url, topic, blobs, ledger, .. } = self;
-        Evidence { database_url, events: topic.all(), blobs, ledger }
+        Evidence { database_url, events: topic.all(), blobs, ledger, quiet_within: QUIET_WITHIN }
     }
 
     /// A connection of the test itself to the database.

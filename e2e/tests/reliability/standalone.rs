@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use testkit::{FaultProxy, Process, poll_until};
 
 use crate::{
-    audit::{Audit, Evidence, count},
+    audit::{Audit, Evidence, QUIET_WITHIN, count},
     callers::{Answering, Asking},
     chaos::{LINGERING, setting},
     ledger::Ledger,
@@ -229,7 +229,11 @@ impl Standalone {
             ..blobs::Settings::default()
         });
         let (blobs, Self { database_url, events, ledger, .. }) = (blobs.unwrap(), self);
-        let audit = Audit::of(Evidence { database_url, events, blobs: &blobs, ledger }, &self.asking()).await;
+        let audit = Audit::of(
+            Evidence { database_url, events, blobs: &blobs, ledger, quiet_within: QUIET_WITHIN },
+            &self.asking(),
+        )
+        .await;
         // Files of uploads that never ended are no objects, and are not listed as such.
         let swept = poll_until(PATIENCE, async || Ok((files(&directory)? == audit.objects).then_some(())));
         swept.await.expect("no file of an unfinished upload is left");
