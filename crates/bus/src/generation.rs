@@ -9,23 +9,19 @@ use std::{
 };
 
 use domain::Record;
-use rdkafka::{
-    ClientConfig,
-    error::KafkaError,
-    message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig},
-};
+use rdkafka::{ClientConfig, error::KafkaError, producer::BaseProducer};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     client::Context,
+    delivery::{DeliveringClient, Delivery},
     error::{SendError, Unavailable},
 };
 
 /// One client of the Kafka library.
 pub(crate) struct Generation {
     /// There until the generation is dropped.
-    client: Option<FutureProducer<Context>>,
+    client: Option<DeliveringClient>,
     /// Whether records may still be handed over. Whoever hands some over holds it for reading, so that
     /// no record slips in behind a purge.
     open: RwLock<bool>,
@@ -40,31 +36,31 @@ impl Generation {
         context: Context,
         alive: TaskTrackerToken,
     ) -> Result<Self, KafkaError> {
-        let client = config.create_with_context(context)?;
+        let client = DeliveringClient::start(config, context)?;
         Ok(Self { client: Some(client), open: RwLock::new(true), alive: Some(alive) })
     }
 
     /// The client, for questions about the cluster. None only while the generation is being dropped.
-    pub(crate) fn client(&self) -> Option<&FutureProducer<Context>> {
-        self.client.as_ref()
+    pub(crate) fn client(&self) -> Option<&BaseProducer<Context>> {
+        self.client.as_ref().map(DeliveringClient::producer)
     }
 
     /// Whether records can still be sent.
     pub(crate) fn is_usable(&self) -> bool {
         let open = *self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open && self.client.as_ref().is_some_and(|client| client.client().fatal_error().is_none())
+        open && self.client.as_ref().is_some_and(|client| !client.has_fatal_error())
     }
 
     /// Hands `records` over, in order. After the first that could not be handed over now, the later ones
     /// are held back: one of them might have the same key.
-    pub(crate) fn enqueue(&self, records: &[&Record]) -> Vec<Result<DeliveryFuture, SendError>> {
+    pub(crate) fn enqueue(&self, records: &[&Record]) -> Vec<Result<Delivery, SendError>> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         let client = self.client.as_ref().filter(|_| *open);
         let mut held_back = client.is_none();
         records
             .iter()
             .map(|record| match client {
-                Some(client) if !held_back => client.send_result(to_client(record)).map_err(|(error, _)| {
+                Some(client) if !held_back => client.send(record).map_err(|error| {
                     let error = SendError::from_client(error);
                     held_back = error.is_temporary();
                     error
@@ -82,7 +78,7 @@ impl Generation {
     pub(crate) fn abandon(&self) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = false;
         if let Some(client) = &self.client {
-            client.purge(PurgeConfig::default().queue().inflight().non_blocking());
+            client.purge();
         }
     }
 }
@@ -101,17 +97,4 @@ impl Drop for Generation {
             tracing::warn!(%error, "a Kafka client had to be ended on the spot");
         }
     }
-}
-
-fn to_client(record: &Record) -> FutureRecord<'_, str, [u8]> {
-    let headers = record
-        .headers
-        .iter()
-        .fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (name, value)| {
-            headers.insert(Header { key: name, value: Some(value) })
-        });
-    FutureRecord::to(&record.topic)
-        .key(record.key.as_str())
-        .payload(record.payload.as_slice())
-        .headers(headers)
 }

@@ -11,6 +11,7 @@
 //! No type of the Kafka client shows outside this crate.
 
 mod client;
+mod delivery;
 mod embedded;
 mod error;
 mod generation;

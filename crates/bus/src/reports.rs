@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::Record;
-use rdkafka::producer::DeliveryFuture;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    delivery::Delivery,
     error::{SendError, Unavailable},
     generation::Generation,
 };
@@ -66,7 +66,7 @@ impl<'a> Reports<'a> {
         std::mem::take(&mut self.suspects)
     }
 
-    async fn next(&mut self, mut delivery: DeliveryFuture) -> Result<(), SendError> {
+    async fn next(&mut self, mut delivery: Delivery) -> Result<(), SendError> {
         let report = loop {
             let until = self.deadline.min(Instant::now() + FATAL_ERROR_INTERVAL);
             match timeout_at(until, &mut delivery).await {
@@ -85,10 +85,10 @@ impl<'a> Reports<'a> {
         match (report, &self.abandoned) {
             // Without a place the client only concludes from a later batch that this one was stored too,
             // which a broker that does not know the client gives no right to.
-            (Ok(Ok(stored)), _) if stored.offset < 0 => Err(SendError::Unavailable(Unavailable::Unproven)),
+            (Ok(Ok(offset)), _) if offset < 0 => Err(SendError::Unavailable(Unavailable::Unproven)),
             (Ok(Ok(_)), _) => Ok(()),
             (_, Some(reason)) => Err(SendError::Unavailable(reason.clone())),
-            (Ok(Err((error, _))), None) => Err(SendError::from_client(error)),
+            (Ok(Err(error)), None) => Err(SendError::from_client(error)),
             (Err(_), None) => Err(SendError::Unavailable(Unavailable::Abandoned)),
         }
     }
