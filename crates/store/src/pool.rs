@@ -56,6 +56,9 @@ impl Store {
     /// Prepares the pool. It does not wait for the database: until that answers, calls fail with
     /// [`StoreError::Unavailable`].
     pub fn connect(settings: Settings) -> Self {
+        // Else OpenSSL takes itself apart when the process exits, underneath threads of the pool that still
+        // open or close a connection: a crash instead of the exit status. The first call of OpenSSL decides.
+        openssl_sys::init();
         let wait = settings.pool_wait.as_duration().min(LONGEST_WAIT);
         let longest = wait + 2 * settings.statement_timeout.as_duration().min(LONGEST_WAIT);
         let size = settings.pool_size.max(1);

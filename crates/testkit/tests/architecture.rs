@@ -39,6 +39,7 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("config", &["service"]),
     ("crc32fast", &["archive"]),
     ("diesel", &["store"]),
+    ("openssl-sys", &["store"]),
     ("diesel_migrations", &["store"]),
     ("fail", &["service", "store"]),
     ("flate2", &["archive"]),

@@ -2,16 +2,16 @@
 
 use std::{path::Path, process::ExitStatus, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::{PATIENCE, SOURCE_APPLICATION};
 use futures_util::future::{join_all, try_join_all};
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
 };
 use serde_json::json;
-use testkit::{TestServers, poll_until};
+use testkit::{TestServers, poll_until, unique_name};
 
 use crate::{
     audit::{count, wait_for_none},
@@ -20,6 +20,8 @@ use crate::{
     program::{Launch, Service::Dispatcher, spawn},
     rig::Rig,
 };
+
+const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 
 #[tokio::test]
 async fn dispatchers_share_the_outbox_and_keep_the_order_of_each_export() {
@@ -59,9 +61,8 @@ async fn a_dispatcher_that_wakes_after_its_lease_ran_out_disturbs_nothing() {
 
 #[tokio::test]
 async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
-    let platform = Platform::on(Rig::with("[dispatcher]\nmax_attempts = 3").await).await;
-    let topic = &platform.rig.topic.name;
-    set_max_message_bytes(topic, "3000").await.unwrap();
+    let topic = topic_that_takes("3000").await.unwrap();
+    let platform = Platform::on(Rig::on_topic(&topic, "[dispatcher]\nmax_attempts = 3").await).await;
     // Smaller than what the create call allows, and larger than what the topic takes.
     let mut numbers = Numbers::from_seed(7);
     let filler: Vec<u64> = (0..400).map(|_| numbers.next()).collect();
@@ -81,9 +82,17 @@ async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     assert!(status.success() && listed.contains(&poison.id), "{listed}");
     assert!(listed.to_lowercase().contains("too large"), "it says why: {listed}");
 
-    set_max_message_bytes(topic, "1000000").await.unwrap();
-    let (status, answer) = admin(&launch, &["outbox", "requeue", "--all"]).await.unwrap();
-    assert!(status.success() && answer.starts_with("1 records"), "{answer}");
+    allow_large_batches(&topic).await.unwrap();
+    // The broker goes by it some time after it has said yes: until then the record is parked again.
+    let database = platform.rig.database().await.unwrap();
+    let requeue = poll_until(PATIENCE, async || {
+        let (status, answer) = admin(&launch, &["outbox", "requeue", "--all"]).await?;
+        ensure!(status.success() && answer.starts_with("1 records"), "{answer}");
+        let settled = "SELECT count(*) FROM outbox WHERE parked_at IS NULL";
+        wait_for_none(&database, settled).await?;
+        Ok((count(&database, "SELECT count(*) FROM outbox").await? == 0).then_some(()))
+    });
+    requeue.await.unwrap();
     platform.deliver_all(21).await;
     assert_eq!(platform.asking.status(&poison.id).await.unwrap()["status"], "complete");
     let audit = platform.audit().await;
@@ -128,6 +137,18 @@ async fn internal_apis_settle_one_export_together() {
     assert_eq!(platform.audit().await.archives, 1);
 }
 
+#[tokio::test]
+async fn the_operators_command_always_ends_well() {
+    let rig = Rig::new().await;
+    let launch = rig.launch_with(&[]);
+    // It has its answer while the pool still opens a second connection: the process must not end badly
+    // underneath it.
+    for _ in 0..40 {
+        let (status, said) = admin(&launch, &["outbox", "parked"]).await.unwrap();
+        assert!(status.success(), "{status}: {said}");
+    }
+}
+
 /// Runs the operators' command; its status and all that it says.
 async fn admin(launch: &Launch, arguments: &[&str]) -> Result<(ExitStatus, String)> {
     let binary = Path::new(env!("CARGO_BIN_EXE_e2e-exports-admin"));
@@ -136,22 +157,28 @@ async fn admin(launch: &Launch, arguments: &[&str]) -> Result<(ExitStatus, Strin
     Ok((command.wait(PATIENCE).await?, command.log()?))
 }
 
-/// Sets the largest batch that a topic takes, and waits until the broker goes by it.
-async fn set_max_message_bytes(topic: &str, bytes: &str) -> Result<()> {
-    let brokers = TestServers::find()?.kafka_brokers;
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(10)));
-    let resource = ResourceSpecifier::Topic(topic);
-    let change = AlterConfig::new(resource).set("max.message.bytes", bytes);
+/// Makes a topic whose largest batch has `bytes`.
+async fn topic_that_takes(bytes: &str) -> Result<String> {
+    let name = unique_name("small");
+    let (admin, options) = kafka_admin()?;
+    let topic = NewTopic::new(&name, 3, TopicReplication::Fixed(1)).set(MAX_MESSAGE_BYTES, bytes);
+    for outcome in admin.create_topics([&topic], &options).await? {
+        outcome.map_err(|(_, code)| anyhow::anyhow!("the topic was not made: {code}"))?;
+    }
+    Ok(name)
+}
+
+async fn allow_large_batches(topic: &str) -> Result<()> {
+    let (admin, options) = kafka_admin()?;
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(MAX_MESSAGE_BYTES, "1000000");
     for outcome in admin.alter_configs([&change], &options).await? {
         outcome.map_err(|(_, code)| anyhow::anyhow!("the topic was not changed: {code}"))?;
     }
-    poll_until(PATIENCE, async || {
-        let described = admin.describe_configs([&resource], &options).await?.remove(0);
-        let described = described.map_err(|code| anyhow::anyhow!("{code}"))?;
-        let entry = described.get("max.message.bytes").and_then(|entry| entry.value.clone());
-        Ok((entry.as_deref() == Some(bytes)).then_some(()))
-    })
-    .await
+    Ok(())
+}
+
+fn kafka_admin() -> Result<(AdminClient<DefaultClientContext>, AdminOptions)> {
+    let brokers = TestServers::find()?.kafka_brokers;
+    let admin = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    Ok((admin, AdminOptions::new().request_timeout(Some(Duration::from_secs(10)))))
 }

@@ -28,6 +28,17 @@ pub(crate) struct Places {
     pub(crate) s3_endpoint: String,
 }
 
+/// Where the events of a test go.
+#[derive(Clone, Copy)]
+enum On<'a> {
+    /// A new topic on the shared Kafka.
+    Shared,
+    /// A topic on the shared Kafka that is there.
+    Topic(&'a str),
+    /// A new topic on another Kafka.
+    Brokers(&'a str),
+}
+
 /// The ground of one test.
 pub(crate) struct Rig {
     /// The database past all proxies.
@@ -57,31 +68,39 @@ impl Rig {
     pub(crate) async fn in_places(further: &str, place: impl AsyncFnOnce(&mut Places) -> Result<()>) -> Self {
         let database = migrated_database().await.unwrap();
         let url = database.url();
-        Self::build(further, &url, Some(database), None, place).await.unwrap()
+        Self::build(further, &url, Some(database), On::Shared, place).await.unwrap()
+    }
+
+    /// On a topic that the test made on the shared Kafka.
+    pub(crate) async fn on_topic(topic: &str, further: &str) -> Self {
+        let database = migrated_database().await.unwrap();
+        let url = database.url();
+        Self::build(further, &url, Some(database), On::Topic(topic), async |_| Ok(())).await.unwrap()
     }
 
     /// On another database, which has been migrated.
     pub(crate) async fn on_database(url: &str, further: &str) -> Self {
-        Self::build(further, url, None, None, async |_| Ok(())).await.unwrap()
+        Self::build(further, url, None, On::Shared, async |_| Ok(())).await.unwrap()
     }
 
     /// On another Kafka.
     pub(crate) async fn on_kafka(brokers: &str, further: &str) -> Self {
         let database = migrated_database().await.unwrap();
         let url = database.url();
-        Self::build(further, &url, Some(database), Some(brokers), async |_| Ok(())).await.unwrap()
+        Self::build(further, &url, Some(database), On::Brokers(brokers), async |_| Ok(())).await.unwrap()
     }
 
     async fn build(
         further: &str,
         database_url: &str,
         database: Option<TestDatabase>,
-        brokers: Option<&str>,
+        on: On<'_>,
         place: impl AsyncFnOnce(&mut Places) -> Result<()>,
     ) -> Result<Self> {
         let (servers, bucket) = (TestServers::find()?, TestBucket::new("reliability")?);
-        let brokers = brokers.unwrap_or(&servers.kafka_brokers);
-        let topic = Topic::create(brokers, &unique_name("requests")).await?;
+        let brokers = if let On::Brokers(brokers) = on { brokers } else { &servers.kafka_brokers };
+        let name = if let On::Topic(name) = on { name.to_owned() } else { unique_name("requests") };
+        let topic = Topic::create(brokers, &name).await?;
         let mut places = Places {
             database_url: database_url.to_owned(),
             brokers: brokers.to_owned(),

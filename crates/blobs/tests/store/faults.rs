@@ -6,7 +6,7 @@ use blobs::{NoJournal, ObjectKey, PutError, StorageError};
 use bytes::Bytes;
 use domain::Period;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
-use testkit::{Direction, Fault, FaultProxy};
+use testkit::{Direction, Fault, FaultProxy, poll_until};
 use tokio::time::timeout;
 
 use crate::{
@@ -72,7 +72,9 @@ async fn an_upload_ends_soon_with_an_error_when_the_store_goes_away() {
 /// What could not be removed while the store was away is removed by the id that was noted.
 async fn assert_removed_by_its_note(place: &Place, key: &ObjectKey, journal: &Journal) {
     for id in journal.upload_ids() {
-        place.blobs.abort(key, &id).await.unwrap();
+        // The server may still be busy with all that reached it at once.
+        let aborted = poll_until(PROMPTLY, async || Ok(Some(place.blobs.abort(key, &id).await?)));
+        aborted.await.unwrap();
     }
     place.assert_nothing_left(key, journal).await;
 }

@@ -1,0 +1,10 @@
+//! What both APIs do around a call: limits on callers, other origins, ids of requests, and what they need
+//! being away.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod origins;
+mod outages;
+mod rate_limit;
+mod request_ids;
+mod support;
