@@ -31,7 +31,7 @@ const FACADES: [&str; 17] = [
 ];
 
 /// Vendors' crates and where they live. One that is not here may live anywhere, but in one place.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("actix-cors", &["service"]),
     ("actix-web", &["internal-api", "public-api", "service"]),
     ("base64", &["access"]),
