@@ -15,7 +15,7 @@ use domain::{ApplicationName, Period, ResourceName, Secret};
 use expiry_reaper::ExpiryReaperSettings;
 use internal_api::InternalApiSettings;
 use public_api::PublicApiSettings;
-use service::{LifecycleSettings, TelemetrySettings, http::HttpSettings};
+use service::http::HttpSettings;
 use store::Store;
 use testkit::{FaultProxy, TestBucket, TestDatabase, TestTopic};
 
@@ -121,8 +121,6 @@ impl AppSettings {
 
     pub(crate) fn of_public_api(&self) -> public_api::Settings {
         public_api::Settings {
-            telemetry: TelemetrySettings::default(),
-            lifecycle: LifecycleSettings::default(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             events: self.events.clone(),
@@ -133,8 +131,6 @@ impl AppSettings {
 
     pub(crate) fn of_internal_api(&self) -> internal_api::Settings {
         internal_api::Settings {
-            telemetry: TelemetrySettings::default(),
-            lifecycle: LifecycleSettings::default(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             applications: self.applications.clone(),
@@ -144,8 +140,6 @@ impl AppSettings {
 
     pub(crate) fn of_dispatcher(&self) -> dispatcher::Settings {
         dispatcher::Settings {
-            telemetry: TelemetrySettings::default(),
-            lifecycle: LifecycleSettings::default(),
             database: self.database.clone(),
             kafka: self.kafka.clone(),
             events: self.events.clone(),
@@ -155,8 +149,6 @@ impl AppSettings {
 
     pub(crate) fn of_expiry_reaper(&self) -> expiry_reaper::Settings {
         expiry_reaper::Settings {
-            telemetry: TelemetrySettings::default(),
-            lifecycle: LifecycleSettings::default(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             expiry_reaper: self.expiry_reaper.clone(),

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use service::{
-    BoxError, Context, LifecycleSettings, ServiceSettings, TelemetrySettings,
+    BoxError, Context, ServiceSettings,
     http::{self, HttpSettings},
     worker::{Outcome, Worker},
 };
@@ -15,10 +15,6 @@ use service::{
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    #[serde(default)]
-    telemetry: TelemetrySettings,
-    #[serde(default)]
-    lifecycle: LifecycleSettings,
     hello: HelloSettings,
 }
 
@@ -36,14 +32,6 @@ struct HelloSettings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.hello.ops_listen
     }

@@ -13,8 +13,10 @@ use std::{io, path::PathBuf};
 use config::Value;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 pub use self::reference::{Program, reference};
+use self::sources::Table;
 
 /// Every section of a settings file, of whichever service.
 pub const SECTIONS: [&str; 12] = [
@@ -78,9 +80,7 @@ pub enum ConfigError {
 /// [`ConfigError`] if a file cannot be read, a section or key is unknown, or a value is missing or
 /// wrong.
 pub fn load<T: DeserializeOwned + JsonSchema>(files: &[PathBuf]) -> Result<T, ConfigError> {
-    let environment = std::env::vars_os()
-        .map(|(name, text)| (name.to_string_lossy().into_owned(), text.to_string_lossy().into_owned()));
-    load_from(files, environment)
+    load_from(files, environment())
 }
 
 /// Like [`load`], with `environment` in place of the process's own.
@@ -91,12 +91,35 @@ pub fn load_from<T: DeserializeOwned + JsonSchema>(
     files: &[PathBuf],
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, ConfigError> {
-    let mut settings = sources::collect(files, environment)?;
+    let settings = sources::collect(files, environment)?;
     let schema = schema::of::<T>();
-    schema::refuse_unknown_sections(&settings, &schema)?;
-    settings.retain(|section, _| schema["properties"].get(section).is_some());
-    schema::refuse_unknown_keys(&settings, &schema, "")?;
-    Value::new(None, settings).try_deserialize().map_err(|error| ConfigError::Value(error.to_string()))
+    schema::refuse_unknown_sections(&settings, &[&schema])?;
+    take(&settings, &schema)
+}
+
+/// Like [`load`], for two types that read different sections.
+pub(crate) fn load_both<A, B>(files: &[PathBuf]) -> Result<(A, B), ConfigError>
+where
+    A: DeserializeOwned + JsonSchema,
+    B: DeserializeOwned + JsonSchema,
+{
+    let settings = sources::collect(files, environment())?;
+    let (one, other) = (schema::of::<A>(), schema::of::<B>());
+    schema::refuse_unknown_sections(&settings, &[&one, &other])?;
+    Ok((take(&settings, &one)?, take(&settings, &other)?))
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, text)| (name.to_string_lossy().into_owned(), text.to_string_lossy().into_owned()))
+}
+
+/// The sections of `schema` as a `T`.
+fn take<T: DeserializeOwned>(settings: &Table, schema: &Json) -> Result<T, ConfigError> {
+    let mut sections = settings.clone();
+    sections.retain(|section, _| schema["properties"].get(section).is_some());
+    schema::refuse_unknown_keys(&sections, schema, "")?;
+    Value::new(None, sections).try_deserialize().map_err(|error| ConfigError::Value(error.to_string()))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use backoff::Backoff;
 pub use chain::chain;
 pub use context::Context;
 pub use health::Health;
-pub use lifecycle::{LifecycleSettings, Options, ServiceSettings, VERSION, run, start};
+pub use lifecycle::{LifecycleSettings, Options, ProcessSettings, ServiceSettings, VERSION, run, start};
 pub use metrics::Metrics;
 pub use tasks::{TaskFailure, Tasks};
 pub use telemetry::TelemetrySettings;

@@ -18,16 +18,20 @@ use crate::{
 /// The version that `--version` tells; all our programs have the same.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What the settings of a service tell about its process. The sections are fields of the settings type.
+/// The sections that a service reads of its own.
 pub trait ServiceSettings: DeserializeOwned + JsonSchema {
-    /// The section `[telemetry]`.
-    fn telemetry(&self) -> &TelemetrySettings;
-
-    /// The section `[lifecycle]`.
-    fn lifecycle(&self) -> &LifecycleSettings;
-
     /// Where probes and Prometheus ask: `ops_listen` in the service's own section.
     fn ops_listen(&self) -> SocketAddr;
+}
+
+/// The sections that every service reads.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessSettings {
+    /// Logs.
+    pub telemetry: TelemetrySettings,
+    /// Start and stop.
+    pub lifecycle: LifecycleSettings,
 }
 
 /// How the process runs and ends.
@@ -66,40 +70,40 @@ where
     F: Future<Output = Result<(), BoxError>>,
 {
     let command = Options::augment_args(Command::new(name).version(VERSION));
-    let options = match Options::from_arg_matches(&command.get_matches()) {
-        Ok(options) => options,
+    match Options::from_arg_matches(&command.get_matches()) {
+        Ok(options) => start(name, &options, wire),
         Err(error) => error.exit(),
-    };
-    match config::load::<S>(&options.config) {
-        Ok(settings) => start(name, settings, wire),
-        Err(error) => refuse(name, &error),
     }
 }
 
-/// Runs a service with `settings` until a signal or a failing task ends it. For programs with a command
-/// line of their own; others use [`run`].
+/// Runs a service until a signal or a failing task ends it. For programs with a command line of their own;
+/// others use [`run`].
 ///
 /// The exit code is 0 after SIGTERM or SIGINT, within `lifecycle.stop_timeout`; 1 if the service could not
 /// start or a task failed; 2 if the settings are wrong.
-pub fn start<S, W, F>(name: &'static str, settings: S, wire: W) -> ExitCode
+pub fn start<S, W, F>(name: &'static str, options: &Options, wire: W) -> ExitCode
 where
     S: ServiceSettings,
     W: FnOnce(Context, S) -> F,
     F: Future<Output = Result<(), BoxError>>,
 {
-    if let Err(error) = telemetry::init(settings.telemetry()) {
+    let (process, settings): (ProcessSettings, S) = match config::load_both(&options.config) {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(name, &error),
+    };
+    if let Err(error) = telemetry::init(&process.telemetry) {
         return refuse(name, &error);
     }
     let _armed = failpoints::arm();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = settings.lifecycle().worker_threads {
+    if let Some(threads) = process.lifecycle.worker_threads {
         builder.worker_threads(threads.max(1));
     }
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(name, &error),
     };
-    let ended = runtime.block_on(live(name, settings, wire));
+    let ended = runtime.block_on(live(name, &process.lifecycle, settings, wire));
     // What still blocks a thread does not hold up the end.
     runtime.shutdown_background();
     ended.unwrap_or_else(|error| {
@@ -115,7 +119,12 @@ fn refuse(name: &str, error: &dyn Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-async fn live<S, W, F>(name: &'static str, settings: S, wire: W) -> Result<ExitCode, BoxError>
+async fn live<S, W, F>(
+    name: &'static str,
+    lifecycle: &LifecycleSettings,
+    settings: S,
+    wire: W,
+) -> Result<ExitCode, BoxError>
 where
     S: ServiceSettings,
     W: FnOnce(Context, S) -> F,
@@ -124,7 +133,7 @@ where
     let mut signals = Signals::catch()?;
     let context = Context::new(name, Arc::new(SystemClock));
     let ops = OpsServer::start(&context, settings.ops_listen())?;
-    let patience = settings.lifecycle().stop_timeout.as_duration().saturating_sub(HARD_STOP_GRACE * 2);
+    let patience = lifecycle.stop_timeout.as_duration().saturating_sub(HARD_STOP_GRACE * 2);
     tracing::info!(version = VERSION, ops = %ops.address(), "{name} starts");
     let started = async {
         wire(context.clone(), settings).await?;

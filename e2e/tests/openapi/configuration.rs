@@ -7,11 +7,11 @@ use crate::generated::assert_committed;
 #[test]
 fn the_page_of_all_settings_is_made_from_the_code() {
     let page = reference(&[
-        Program::reading::<public_api::Settings>("public-api"),
-        Program::reading::<internal_api::Settings>("internal-api"),
-        Program::reading::<dispatcher::Settings>("dispatcher"),
-        Program::reading::<expiry_reaper::Settings>("expiry-reaper"),
-        Program::reading::<standalone::Settings>("standalone"),
+        Program::service::<public_api::Settings>("public-api"),
+        Program::service::<internal_api::Settings>("internal-api"),
+        Program::service::<dispatcher::Settings>("dispatcher"),
+        Program::service::<expiry_reaper::Settings>("expiry-reaper"),
+        Program::service::<standalone::Settings>("standalone"),
         Program::reading::<exports_admin::Settings>("exports-admin"),
     ]);
     assert_committed("docs/configuration.md", &page);

@@ -6,16 +6,12 @@ use bus::{EventSettings, KafkaSettings};
 use domain::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+use service::ServiceSettings;
 
 /// The sections that the dispatcher reads.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Logs.
-    pub telemetry: TelemetrySettings,
-    /// Start and stop.
-    pub lifecycle: LifecycleSettings,
     /// Where the outbox is.
     pub database: store::Settings,
     /// Kafka, where requests are sent to.
@@ -27,14 +23,6 @@ pub struct Settings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.dispatcher.ops_listen
     }

@@ -5,16 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use domain::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+use service::ServiceSettings;
 
 /// The sections that the expiry-reaper reads.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Logs.
-    pub telemetry: TelemetrySettings,
-    /// Start and stop.
-    pub lifecycle: LifecycleSettings,
     /// Where exports are kept.
     pub database: store::Settings,
     /// Where their bytes are.
@@ -24,14 +20,6 @@ pub struct Settings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.expiry_reaper.ops_listen
     }

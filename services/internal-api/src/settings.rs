@@ -6,16 +6,12 @@ use access::Applications;
 use domain::{ByteSize, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{LifecycleSettings, ServiceSettings, TelemetrySettings, http::HttpSettings};
+use service::{ServiceSettings, http::HttpSettings};
 
 /// The sections that the internal API reads.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Logs.
-    pub telemetry: TelemetrySettings,
-    /// Start and stop.
-    pub lifecycle: LifecycleSettings,
     /// Where exports are kept.
     pub database: store::Settings,
     /// Where their bytes go.
@@ -27,14 +23,6 @@ pub struct Settings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.internal_api.ops_listen
     }

@@ -8,7 +8,7 @@ use domain::{ByteSize, CreateLimits, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{
-    LifecycleSettings, ServiceSettings, TelemetrySettings,
+    ServiceSettings,
     http::{HttpSettings, RateLimitSettings},
 };
 
@@ -16,10 +16,6 @@ use service::{
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What is logged, and how.
-    pub telemetry: TelemetrySettings,
-    /// How a process runs and stops.
-    pub lifecycle: LifecycleSettings,
     /// PostgreSQL, where everything but the exported bytes is kept.
     pub database: store::Settings,
     /// Where the exported bytes are kept.
@@ -33,14 +29,6 @@ pub struct Settings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.public_api.ops_listen
     }

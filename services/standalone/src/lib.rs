@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use domain::Secret;
-use service::{BoxError, Context, Options, config};
+use service::{BoxError, Context, Options};
 use store::Store;
 
 use crate::{details::Details, embedded::Embedded};
@@ -32,21 +32,12 @@ struct Cli {
 }
 
 /// The whole `main`: reads the command line and the settings, and runs until it is asked to stop.
-#[expect(clippy::print_stderr, reason = "logging has not begun")]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match config::load::<Settings>(&cli.options.config) {
-        Ok(settings) => {
-            service::start("standalone", settings, |context, settings| wire(context, settings, cli))
-        }
-        Err(error) => {
-            eprintln!("standalone: {}", service::chain(&error));
-            ExitCode::from(2)
-        }
-    }
+    service::start("standalone", &cli.options, |context, settings| wire(context, settings, &cli))
 }
 
-async fn wire(context: Context, mut settings: Settings, cli: Cli) -> Result<(), BoxError> {
+async fn wire(context: Context, mut settings: Settings, cli: &Cli) -> Result<(), BoxError> {
     let embedded = Arc::new(Embedded::start(&cli.data, &settings.events.topic).await?);
     let ending = Arc::clone(&embedded);
     context.at_end(async move { ending.stop().await });

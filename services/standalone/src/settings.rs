@@ -10,16 +10,12 @@ use internal_api::InternalApiSettings;
 use public_api::PublicApiSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service::{LifecycleSettings, ServiceSettings, TelemetrySettings};
+use service::ServiceSettings;
 
 /// Every section. Addresses and folders of the embedded servers are set by the program itself.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Logs.
-    pub telemetry: TelemetrySettings,
-    /// Start and stop.
-    pub lifecycle: LifecycleSettings,
     /// Of the embedded database: limits and sizes.
     pub database: store::Settings,
     /// Of the embedded broker: times.
@@ -57,14 +53,6 @@ impl Default for StandaloneSettings {
 }
 
 impl ServiceSettings for Settings {
-    fn telemetry(&self) -> &TelemetrySettings {
-        &self.telemetry
-    }
-
-    fn lifecycle(&self) -> &LifecycleSettings {
-        &self.lifecycle
-    }
-
     fn ops_listen(&self) -> SocketAddr {
         self.standalone.ops_listen
     }
@@ -73,8 +61,6 @@ impl ServiceSettings for Settings {
 impl Settings {
     pub(crate) fn public_api(&self) -> public_api::Settings {
         public_api::Settings {
-            telemetry: self.telemetry.clone(),
-            lifecycle: self.lifecycle.clone(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             events: self.events.clone(),
@@ -85,8 +71,6 @@ impl Settings {
 
     pub(crate) fn internal_api(&self) -> internal_api::Settings {
         internal_api::Settings {
-            telemetry: self.telemetry.clone(),
-            lifecycle: self.lifecycle.clone(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             applications: self.applications.clone(),
@@ -96,8 +80,6 @@ impl Settings {
 
     pub(crate) fn dispatcher(&self) -> dispatcher::Settings {
         dispatcher::Settings {
-            telemetry: self.telemetry.clone(),
-            lifecycle: self.lifecycle.clone(),
             database: self.database.clone(),
             kafka: self.kafka.clone(),
             events: self.events.clone(),
@@ -107,8 +89,6 @@ impl Settings {
 
     pub(crate) fn expiry_reaper(&self) -> expiry_reaper::Settings {
         expiry_reaper::Settings {
-            telemetry: self.telemetry.clone(),
-            lifecycle: self.lifecycle.clone(),
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             expiry_reaper: self.expiry_reaper.clone(),

@@ -6,22 +6,28 @@ use schemars::JsonSchema;
 use serde_json::Value as Json;
 
 use super::{SECTIONS, schema};
+use crate::{ProcessSettings, ServiceSettings};
 
 /// A program and what it reads.
 #[derive(Debug, Clone)]
 pub struct Program {
     name: &'static str,
-    schema: Json,
+    schemas: Vec<Json>,
 }
 
 impl Program {
     /// The program `name`, which loads a `T`.
     pub fn reading<T: JsonSchema>(name: &'static str) -> Self {
-        Self { name, schema: schema::of::<T>() }
+        Self { name, schemas: vec![schema::of::<T>()] }
+    }
+
+    /// The service `name`: it loads an `S` and what all services load.
+    pub fn service<S: ServiceSettings>(name: &'static str) -> Self {
+        Self { name, schemas: vec![schema::of::<ProcessSettings>(), schema::of::<S>()] }
     }
 
     fn section(&self, section: &str) -> Option<&Json> {
-        self.schema["properties"].get(section)
+        self.schemas.iter().find_map(|schema| schema["properties"].get(section))
     }
 }
 

@@ -27,9 +27,10 @@ pub(super) fn additional_properties(schema: &Json) -> Option<&Json> {
     schema.get("additionalProperties").filter(|values| values.is_object())
 }
 
-pub(super) fn refuse_unknown_sections(settings: &Table, schema: &Json) -> Result<(), ConfigError> {
+pub(super) fn refuse_unknown_sections(settings: &Table, schemas: &[&Json]) -> Result<(), ConfigError> {
     for (section, value) in settings {
-        if !SECTIONS.contains(&section.as_str()) && schema["properties"].get(section).is_none() {
+        let is_ours = schemas.iter().any(|schema| schema["properties"].get(section).is_some());
+        if !is_ours && !SECTIONS.contains(&section.as_str()) {
             let known = SECTIONS.map(str::to_owned).to_vec();
             return Err(unknown(section.clone(), value, known));
         }
