@@ -63,6 +63,7 @@ async fn a_dispatcher_that_wakes_after_its_lease_ran_out_disturbs_nothing() {
 async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     let topic = topic_that_takes("3000").await.unwrap();
     let platform = Platform::on(Rig::on_topic(&topic, "[dispatcher]\nmax_attempts = 3").await).await;
+    platform.dispatcher.wait_metric("kafka_topic_max_message_bytes", "", 3000.0).await;
     // Smaller than what the create call allows, and larger than what the topic takes.
     let mut numbers = Numbers::from_seed(7);
     let filler: Vec<u64> = (0..400).map(|_| numbers.next()).collect();

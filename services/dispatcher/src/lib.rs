@@ -3,12 +3,14 @@
 //! Several dispatchers share the work by leases. The loops:
 //! - [`outbox`]: lease, send, delete on the broker's report;
 //! - [`deadlines`]: sources past their deadline fail, so that every export ends;
-//! - [`depth`]: tells how much waits.
+//! - [`depth`]: tells how much waits;
+//! - [`topic_limit`]: warns of a topic that takes too little.
 
 mod deadlines;
 mod depth;
 mod outbox;
 mod settings;
+mod topic_limit;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +49,7 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
     });
     deadlines::start(&context, &store, &settings_of_loops);
     depth::start(&context, &store, DEPTH_EVERY);
+    topic_limit::start(&context, &settings.kafka, &settings.events);
 
     register_checks(&context, &store, &producer, settings.events.topic);
     // Its threads end once the loops have.
