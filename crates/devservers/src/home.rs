@@ -1,11 +1,11 @@
 //! The folder in which one server keeps everything it has.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, net};
+use crate::{Error, net, random::random};
 
 /// Where a server keeps its data.
 #[derive(Debug, Clone, Default)]
@@ -135,15 +135,6 @@ impl Home {
         self.write_private("ports.json", &format!("[{}]", text.join(",")))?;
         Ok(ports)
     }
-}
-
-/// Random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .map_err(Error::file("read", "/dev/urandom"))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::home::{Home, random};
+use crate::home::Home;
+use crate::random::random;
 use crate::server::{Kind, Program, run};
 use crate::{DataDir, Error, Server, net, tools};
 

@@ -13,6 +13,7 @@ mod kafka;
 mod net;
 mod postgres;
 mod process;
+mod random;
 mod s3;
 mod server;
 mod spawner;

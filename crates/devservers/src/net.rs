@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::time::Duration;
 
 use crate::Error;
-use crate::home::random;
+use crate::random::random;
 
 /// How long a readiness question may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -7,10 +7,10 @@ use domain::{
     ByteSize,
     ids::{ExportId, ResourceId},
 };
-use service::http::{BodyError, HttpError};
+use service::http::HttpError;
 use store::StoreError;
 
-use crate::{inflate::InflateError, settings::DuplicateUploadStatus};
+use crate::{inflate::UploadError, settings::DuplicateUploadStatus};
 
 /// Everything that an endpoint refuses or fails with.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +53,6 @@ pub(crate) enum ApiError {
     Http(#[from] HttpError),
 }
 
-/// Why the bytes of an upload do not come to an end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UploadError {
-    #[error(transparent)]
-    Received(#[from] BodyError),
-    #[error(transparent)]
-    Inflated(#[from] InflateError),
-}
-
 /// A limit as clients in the field know it: 500 MiB is `500MB` to them (S0-48).
 pub(crate) fn in_customary_units(limit: ByteSize) -> String {
     limit.to_string().replace("iB", "B")
@@ -98,8 +89,8 @@ impl From<ApiError> for HttpError {
             ApiError::TooLarge(_) => Self::payload_too_large(message),
             ApiError::UnknownEncoding => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
             ApiError::Body(UploadError::Received(error)) => error.into(),
-            ApiError::Body(UploadError::Inflated(error)) => Self::bad_request(message).caused_by(error),
-            ApiError::LeaseLost => Self::unavailable(message),
+            ApiError::Body(UploadError::NotGzip(error)) => Self::bad_request(message).caused_by(error),
+            ApiError::LeaseLost | ApiError::Body(UploadError::Interrupted) => Self::unavailable(message),
             ApiError::Store(source) if source.is_transient() => Self::unavailable(source),
             ApiError::Store(source) => Self::internal(source),
             ApiError::Storage(source) if source.is_transient() => Self::unavailable(source),

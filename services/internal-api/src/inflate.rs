@@ -6,17 +6,19 @@
 use archive::gzip::{Inflater, InvalidGzip};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-
-use crate::error::UploadError;
+use service::http::BodyError;
 
 /// Most bytes that one step gives.
 const STEP_BYTES: usize = 1024 * 1024;
 
-/// Why a body cannot be inflated.
+/// Why the bytes of an upload do not come to an end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InflateError {
+pub(crate) enum UploadError {
+    #[error(transparent)]
+    Received(#[from] BodyError),
     #[error("the payload is not valid gzip")]
-    Invalid(#[source] InvalidGzip),
+    NotGzip(#[from] InvalidGzip),
+    /// The process is stopping.
     #[error("the payload could not be inflated")]
     Interrupted,
 }
@@ -52,7 +54,7 @@ impl<S: Stream<Item = Result<Bytes, UploadError>> + Unpin> State<S> {
             if self.input.is_empty() {
                 let Some(chunk) = self.body.next().await else {
                     // At most what the last step left over; once that is given, nothing.
-                    let rest = self.inflater.finish().map_err(InflateError::Invalid)?;
+                    let rest = self.inflater.finish()?;
                     return Ok((!rest.is_empty()).then(|| (rest.into(), self)));
                 };
                 self.input = chunk?;
@@ -60,10 +62,9 @@ impl<S: Stream<Item = Result<Bytes, UploadError>> + Unpin> State<S> {
             let (mut inflater, mut input) = (self.inflater, self.input);
             let stepped = tokio::task::spawn_blocking(move || {
                 let (taken, output) = inflater.inflate(&input, STEP_BYTES)?;
-                Ok((inflater, input.split_off(taken), output))
+                Ok::<_, InvalidGzip>((inflater, input.split_off(taken), output))
             });
-            let (inflater, input, output) =
-                stepped.await.map_err(|_| InflateError::Interrupted)?.map_err(InflateError::Invalid)?;
+            let (inflater, input, output) = stepped.await.map_err(|_| UploadError::Interrupted)??;
             (self.inflater, self.input) = (inflater, input);
             if !output.is_empty() {
                 return Ok(Some((output.into(), self)));

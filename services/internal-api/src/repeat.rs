@@ -5,10 +5,7 @@ use domain::{ByteSize, StoredData};
 use futures_util::{Stream, TryStreamExt as _, pin_mut};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    api::Api,
-    error::{ApiError, UploadError},
-};
+use crate::{api::Api, error::ApiError, inflate::UploadError};
 
 /// Reads the body without storing it.
 ///

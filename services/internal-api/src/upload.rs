@@ -15,8 +15,9 @@ use store::{AnswerOutcome, AnswerTarget, NewAttempt, Store};
 use crate::{
     api::Api,
     application::CallingApplication,
-    error::{ApiError, UploadError, in_customary_units},
-    inflate, repeat,
+    error::{ApiError, in_customary_units},
+    inflate::{self, UploadError},
+    repeat,
     target::{self, SourcePath},
 };
 

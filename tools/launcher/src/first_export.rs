@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep};
 
-pub(crate) use self::archive::Archive;
+use self::archive::Archive;
 use self::customer::{Customer, Export};
 use crate::applications::{DEMO, DEMO_RESOURCES};
-use crate::screen::{Stopwatch, number, seconds, show_archive};
+use crate::screen::{Stopwatch, number, seconds};
 
 /// How long the demo application may take to answer. Joining the broker's group takes a few seconds.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
@@ -78,5 +78,15 @@ async fn wait_complete(customer: &Customer, id: &str) -> Result<Export> {
             }
             _ => sleep(POLL).await,
         }
+    }
+}
+
+/// The files of an archive as a table.
+fn show_archive(archive: &Archive) {
+    println!("    {:<44} {:<22} {:>9} {:>13}  SHA-256 (as in meta.json)", "file", "source", "rows", "bytes");
+    for file in &archive.files {
+        let source = format!("{}/{}", file.application, file.resource);
+        let (rows, bytes) = (number(file.rows), number(file.size_bytes));
+        println!("    {:<44} {source:<22} {rows:>9} {bytes:>13}  {}", file.name, file.sha256);
     }
 }

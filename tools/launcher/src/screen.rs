@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::first_export::Archive;
 use crate::identity;
 
 /// Shows the time since it was started.
@@ -48,16 +47,6 @@ pub(crate) fn number(value: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// The files of an archive as a table.
-pub(crate) fn show_archive(archive: &Archive) {
-    println!("    {:<44} {:<22} {:>9} {:>13}  SHA-256 (as in meta.json)", "file", "source", "rows", "bytes");
-    for file in &archive.files {
-        let source = format!("{}/{}", file.application, file.resource);
-        let (rows, bytes) = (number(file.rows), number(file.size_bytes));
-        println!("    {:<44} {source:<22} {rows:>9} {bytes:>13}  {}", file.name, file.sha256);
-    }
 }
 
 /// Three requests to try by hand, one after the other; `export_id` is one that exists already.
