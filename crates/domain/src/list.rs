@@ -1,6 +1,6 @@
 //! Listing exports: the query a customer gives, and the links of the page he gets (S0-44).
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use crate::create::excerpt;
 
@@ -150,14 +150,26 @@ fn integer(text: &str, max: u64) -> Option<u64> {
     text.parse().ok().filter(|number| *number <= max)
 }
 
+/// A day, or a moment in UTC: only the two ways of writing that the contract has.
 fn parse_date(text: &str) -> Result<DateTime<Utc>, ListError> {
-    let invalid = || ListError::Date(excerpt(text));
-    // A year of more than four digits may be one that Postgres does not have.
-    if text.len() == "2026-11-21".len() {
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| invalid())?;
-        return Ok(day.and_time(NaiveTime::MIN).and_utc());
-    }
-    DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc)).map_err(|_| invalid())
+    let parsed = if is_like(text, "0000-00-00") {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::MIN))
+    } else if is_like(text, "0000-00-00T00:00:00Z") {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ")
+    } else {
+        return Err(ListError::Date(excerpt(text)));
+    };
+    parsed.map(|time| time.and_utc()).map_err(|_| ListError::Date(excerpt(text)))
+}
+
+/// Whether `text` has digits where `shape` has them, and is equal to it elsewhere. The parser alone would take
+/// signs, blanks, and years that Postgres does not have.
+fn is_like(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, like)| match like {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == like,
+        })
 }
 
 /// The links of one page: paths with the request's own query, keys sorted.
@@ -216,9 +228,22 @@ mod tests {
         assert_eq!(day.to_rfc3339(), "2026-11-21T00:00:00+00:00");
         let moment = ListQuery::parse("expires_at=2026-11-21T06:00:00Z").unwrap().expires_at.unwrap();
         assert_eq!(ListQuery::window_end(moment).to_rfc3339(), "2026-11-22T06:00:00+00:00");
-        for absurd in ["yesterday", "-262143-01-01", "2026-1-1", "99999-01-01"] {
-            let refused = ListQuery::parse(&format!("created_at={absurd}"));
-            assert_eq!(refused, Err(ListError::Date(absurd.to_owned())));
+        for absurd in [
+            "yesterday",
+            "-262143-01-01",
+            "2026-1-1",
+            "99999-01-01",
+            "+2026-1-01",
+            "2026-11-21 06:00:00Z",
+            "2026-11-21T06:00:00z",
+            "2026-11-21T06:00:00.5Z",
+            "2026-11-21T06:00:00",
+            "2026-11-21T6:00:00.Z",
+            "+2026-11-1T06:00:00Z",
+            "2026-11-21T06:00:00-01:00",
+        ] {
+            let refused = ListQuery::parse(&format!("created_at={}", absurd.replace('+', "%2B")));
+            assert_eq!(refused, Err(ListError::Date(absurd.to_owned())), "{absurd}");
         }
     }
 
