@@ -1,6 +1,6 @@
 //! What a customer may ask for: the body of a create request, checked into a draft (S0-25 to S0-30, S0-42).
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -212,9 +212,13 @@ fn parse_time(value: Option<&Value>) -> Result<Option<DateTime<Utc>>, CreateErro
         Some(Value::String(text)) => text,
         Some(other) => return Err(CreateError::InvalidDate(excerpt(&other.to_string()))),
     };
-    DateTime::parse_from_rfc3339(text)
-        .map(|time| Some(time.with_timezone(&Utc).trunc_subsecs(6)))
-        .map_err(|_| CreateError::InvalidDate(excerpt(text)))
+    let invalid = || CreateError::InvalidDate(excerpt(text));
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| invalid())?.with_timezone(&Utc);
+    // An offset can move a time into a year that RFC 3339 cannot write, and so no answer of ours.
+    if !(0..=9999).contains(&time.year()) {
+        return Err(invalid());
+    }
+    Ok(Some(time.trunc_subsecs(6)))
 }
 
 /// The beginning of what the caller sent, so that an answer is never as large as the request.
@@ -328,6 +332,19 @@ mod tests {
         let strict = CreateLimits { refuse_past_expiry: true, ..CreateLimits::default() };
         let refused = ExportDraft::parse(&past, &catalog(), &strict, SystemClock.now());
         assert_eq!(refused, Err(CreateError::PastExpiry));
+    }
+
+    #[test]
+    fn an_expiry_in_a_year_that_rfc_3339_cannot_write_is_refused() {
+        for (pointer, key) in [("", "expires_at"), ("/sources/0", "expires")] {
+            for outside in ["9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+                let refused = parse(&with(pointer, key, Some(json!(outside))));
+                assert_eq!(refused, Err(CreateError::InvalidDate(outside.to_owned())));
+            }
+            for inside in ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"] {
+                assert!(parse(&with(pointer, key, Some(json!(inside)))).is_ok(), "{inside}");
+            }
+        }
     }
 
     #[test]
