@@ -1,9 +1,6 @@
 //! The export that a path names.
 
-use std::{
-    fmt,
-    future::{Ready, ready},
-};
+use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use domain::ids::ExportId;
@@ -24,12 +21,6 @@ impl FromRequest for ExportPath {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = req.match_info().query("export_id");
         ready(text.parse().map(Self).map_err(|_| ApiError::NotAnExportId(excerpt(text))))
-    }
-}
-
-impl fmt::Display for ExportPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
