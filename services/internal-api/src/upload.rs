@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_ENCODING, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_ENCODING, HeaderMap},
+    web,
+};
 use blobs::{JournalError, PutError, StoredObject, UploadJournal, object_key};
 use bytes::Bytes;
 use domain::{ByteSize, ResourceState, SourceError, StoredData, ids::AttemptId};
@@ -67,12 +71,26 @@ fn body(
     limits: &BodyLimits,
 ) -> Result<impl Stream<Item = Result<Bytes, UploadError>> + use<>, ApiError> {
     let received = BodyStream::new(payload.into_inner(), limits, u64::MAX).map_err(UploadError::from);
-    let mut encodings = req.headers().get_all(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
-    match (encodings.next(), encodings.next()) {
-        (None | Some(b"" | b"identity"), None) => Ok(Either::Left(received)),
-        (Some(gzip), None) if gzip.eq_ignore_ascii_case(b"gzip") || gzip.eq_ignore_ascii_case(b"x-gzip") => {
-            Ok(Either::Right(inflate::inflate(received)))
-        }
+    Ok(match content_coding(req.headers())? {
+        ContentCoding::Identity => Either::Left(received),
+        ContentCoding::Gzip => Either::Right(inflate::inflate(received)),
+    })
+}
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ContentCoding {
+    Identity,
+    Gzip,
+}
+
+/// The one coding that a request names. Names of codings have no case (RFC 9110, section 8.4.1).
+fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, ApiError> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
+    let (coding, another) = (codings.next().unwrap_or_default(), codings.next());
+    match coding.to_ascii_lowercase().as_slice() {
+        b"" | b"identity" if another.is_none() => Ok(ContentCoding::Identity),
+        b"gzip" | b"x-gzip" if another.is_none() => Ok(ContentCoding::Gzip),
         _ => Err(ApiError::UnknownEncoding),
     }
 }
@@ -225,5 +243,37 @@ impl UploadJournal for Journal {
         }
         service::failpoint!("internal-api::multipart-noted");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn coding_of(values: &[&'static str]) -> Option<ContentCoding> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        content_coding(&headers).ok()
+    }
+
+    #[test]
+    fn codings_are_known_in_any_case() {
+        for identity in [&[][..], &[""], &["identity"], &["Identity"], &[" IDENTITY "]] {
+            assert_eq!(coding_of(identity), Some(ContentCoding::Identity), "{identity:?}");
+        }
+        for gzip in ["gzip", "GZip", "x-gzip", "X-GZIP"] {
+            assert_eq!(coding_of(&[gzip]), Some(ContentCoding::Gzip), "{gzip}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_several_codings_are_refused() {
+        for refused in [&["br"][..], &["gzip, gzip"], &["gzip", "gzip"], &["identity", "gzip"], &["", ""]] {
+            assert_eq!(coding_of(refused), None, "{refused:?}");
+        }
     }
 }
