@@ -38,6 +38,7 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
 /// As [`wire`].
 #[expect(clippy::unused_async, reason = "its clients want a runtime to be running")]
 pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, BoxError> {
+    settings.check_uploads()?;
     let (listen, http_settings) = (settings.internal_api.listen, settings.internal_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
     let routes = move |app: &mut web::ServiceConfig| {

@@ -28,6 +28,41 @@ impl ServiceSettings for Settings {
     }
 }
 
+/// The largest upload that the parts of one object can hold when it does not compress (S0-48).
+const LARGEST_UPLOAD: ByteSize = ByteSize::from_mib(128 * 1024);
+
+/// Settings that uploads cannot work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnusableSettings {
+    /// A limit above what object storage takes: such an upload would fail after hours.
+    #[error(
+        "{setting} is {limit}, and must be at most {LARGEST_UPLOAD}: object storage takes no larger upload"
+    )]
+    UploadTooLarge { setting: String, limit: ByteSize },
+    /// A lease that has run out before it can be renewed.
+    #[error("internal_api.upload_lease must be longer than 0s: else no upload lasts")]
+    NoLease,
+}
+
+impl Settings {
+    /// Whether uploads can be as large as they may be, and hold their lease.
+    pub(crate) fn check_uploads(&self) -> Result<(), UnusableSettings> {
+        let common = ("internal_api.max_upload_bytes".to_owned(), self.internal_api.max_upload_bytes);
+        let own = self.applications.iter().filter_map(|(name, application)| {
+            Some((format!("applications.{name}.max_upload_bytes"), application.max_upload_bytes?))
+        });
+        for (setting, limit) in std::iter::once(common).chain(own) {
+            if limit > LARGEST_UPLOAD {
+                return Err(UnusableSettings::UploadTooLarge { setting, limit });
+            }
+        }
+        if self.internal_api.upload_lease.as_duration().is_zero() {
+            return Err(UnusableSettings::NoLease);
+        }
+        Ok(())
+    }
+}
+
 /// Section `[internal_api]`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -69,5 +104,38 @@ impl Default for InternalApiSettings {
             duplicate_upload_status: DuplicateUploadStatus::default(),
             upload_lease: Period::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use access::ApplicationSettings;
+    use domain::ApplicationName;
+
+    use super::*;
+
+    #[test]
+    fn uploads_larger_than_object_storage_takes_are_refused_as_a_limit() {
+        let above = ByteSize::from_bytes(LARGEST_UPLOAD.bytes() + 1);
+        let mut settings = Settings::default();
+        assert_eq!(settings.check_uploads(), Ok(()));
+        settings.internal_api.max_upload_bytes = "128GiB".parse().unwrap();
+        assert_eq!(settings.check_uploads(), Ok(()));
+        settings.internal_api.max_upload_bytes = above;
+        let refusal = settings.check_uploads().unwrap_err().to_string();
+        assert!(refusal.starts_with("internal_api.max_upload_bytes is 137438953473B, and must"), "{refusal}");
+
+        let mut settings = Settings::default();
+        let application = ApplicationSettings { max_upload_bytes: Some(above), ..Default::default() };
+        settings.applications.insert(ApplicationName::parse("inventory").unwrap(), application);
+        let refusal = settings.check_uploads().unwrap_err().to_string();
+        assert!(refusal.starts_with("applications.inventory.max_upload_bytes is"), "{refusal}");
+    }
+
+    #[test]
+    fn a_lease_of_no_time_is_refused() {
+        let mut settings = Settings::default();
+        settings.internal_api.upload_lease = Period::from_secs(0);
+        assert_eq!(settings.check_uploads(), Err(UnusableSettings::NoLease));
     }
 }
