@@ -37,9 +37,10 @@ pub(crate) struct Reaper {
 /// Starts the loops as tasks of `context`.
 ///
 /// # Errors
-/// When the settings of the object storage cannot be used.
+/// When the settings cannot be used.
 #[expect(clippy::unused_async, reason = "the shape that service::run asks for")]
 pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> {
+    settings.check_batch()?;
     let reaper = Reaper {
         store: Store::connect(settings.database),
         blobs: Blobs::connect(&settings.object_store)?,

@@ -1,6 +1,9 @@
 //! What the expiry-reaper is set up with.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use domain::Period;
 use schemars::JsonSchema;
@@ -22,6 +25,25 @@ pub struct Settings {
 impl ServiceSettings for Settings {
     fn ops_listen(&self) -> SocketAddr {
         self.expiry_reaper.ops_listen
+    }
+}
+
+/// Settings with which nothing would ever be deleted, in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EmptyBatch;
+
+impl fmt::Display for EmptyBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expiry_reaper.batch must be at least 1: else nothing is ever deleted")
+    }
+}
+
+impl std::error::Error for EmptyBatch {}
+
+impl Settings {
+    /// Whether a batch holds anything.
+    pub(crate) fn check_batch(&self) -> Result<(), EmptyBatch> {
+        if self.expiry_reaper.batch == 0 { Err(EmptyBatch) } else { Ok(()) }
     }
 }
 
@@ -62,5 +84,18 @@ impl Default for ExpiryReaperSettings {
             batch: 200,
             lease: Period::from_secs(2 * 60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_nothing_is_refused() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.check_batch(), Ok(()));
+        settings.expiry_reaper.batch = 0;
+        assert_eq!(settings.check_batch(), Err(EmptyBatch));
     }
 }
