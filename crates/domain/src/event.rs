@@ -1,5 +1,7 @@
 //! The request event: what a source application is asked.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -11,7 +13,7 @@ use crate::{
 
 /// One request for the data of one source (S0-2 to S0-16). Rendering it twice gives the same bytes, so
 /// that an event sent twice is the same event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct RequestEvent {
     /// Minted in the transaction that creates the export.
     pub id: EventId,
@@ -33,4 +35,41 @@ pub struct RequestEvent {
     pub identity: String,
     /// The application's own filters; left out of the event when there are none.
     pub filters: Option<Map<String, Value>>,
+}
+
+/// Ids only: the identity says who the customer is, and the filters what is looked for.
+impl fmt::Debug for RequestEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestEvent")
+            .field("id", &self.id)
+            .field("export_id", &self.export_id)
+            .field("resource_id", &self.resource_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_has_the_ids_and_nothing_of_the_customer() {
+        let event = RequestEvent {
+            id: EventId::random(),
+            time: DateTime::UNIX_EPOCH,
+            export_id: ExportId::random(),
+            resource_id: ResourceId::random(),
+            org_id: "org-of-a-customer".to_owned(),
+            application: ApplicationName::parse("inventory").unwrap(),
+            resource: ResourceName::parse("systems").unwrap(),
+            format: ExportFormat::Json,
+            identity: "aWRlbnRpdHk=".to_owned(),
+            filters: Some(Map::from_iter([("name".to_owned(), Value::from("hunter2"))])),
+        };
+        let shown = format!("{event:?}");
+        assert!(shown.contains(&event.export_id.to_string()), "{shown}");
+        for hidden in ["org-of-a-customer", "aWRlbnRpdHk=", "hunter2"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
 }
