@@ -7,7 +7,22 @@ use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 /// What the Kafka client or a broker said.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
-pub struct KafkaFailure(#[from] KafkaError);
+pub struct KafkaFailure(KafkaError);
+
+/// The one way in. A refused property comes with its value, which may be a password: only the property's
+/// name and what is wrong with it are kept.
+impl From<KafkaError> for KafkaFailure {
+    fn from(error: KafkaError) -> Self {
+        Self(match error {
+            KafkaError::ClientConfig(_, reason, property, value) => {
+                let shows_value = !value.is_empty() && reason.contains(&value);
+                let reason = if shows_value { "the value is refused" } else { reason.as_str() };
+                KafkaError::ClientCreation(format!("property `{property}`: {reason}"))
+            }
+            other => other,
+        })
+    }
+}
 
 /// Why a record was not sent.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -95,7 +110,10 @@ fn blames_the_record(error: &KafkaError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use domain::ByteSize;
+
     use super::*;
+    use crate::{KafkaSettings, Producer, reader::TopicReader, topics::max_message_bytes};
 
     #[test]
     fn only_errors_of_the_record_itself_reject_it() {
@@ -110,6 +128,22 @@ mod tests {
         ] {
             let error = SendError::from_client(KafkaError::MessageProduction(code));
             assert_eq!(error.is_temporary(), temporary, "{code:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_property_is_named_and_its_value_is_not_shown() {
+        for property in ["sasl.pasword", "sasl.oauthbearer.client.secret", "broker.address.family"] {
+            let toml = format!("[properties]\n'{property}' = 'hunter2'");
+            let settings: KafkaSettings = toml::from_str(&toml).unwrap();
+            let refused = [
+                format!("{:?}", Producer::new(&settings, ByteSize::from_kib(1024)).err().unwrap()),
+                format!("{:?}", max_message_bytes(&settings, "any").await.unwrap_err()),
+                format!("{:?}", TopicReader::open(&settings, "any").await.err().unwrap()),
+            ];
+            for shown in refused {
+                assert!(shown.contains(property) && !shown.contains("hunter2"), "{shown}");
+            }
         }
     }
 }

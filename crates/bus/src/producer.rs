@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     client::Context,
-    error::{CheckError, SendError, Unavailable},
+    error::{CheckError, KafkaFailure, SendError, Unavailable},
     generation::Generation,
     health::Health,
     producer_config::producer_config,
@@ -75,7 +75,7 @@ impl Producer {
         let context = Context::new(settings);
         let clients = TaskTracker::new();
         let first = Generation::start(&config, context.clone(), clients.token())
-            .map_err(|error| InvalidKafkaSettings::Refused(error.to_string()))?;
+            .map_err(|error| InvalidKafkaSettings::Refused(KafkaFailure::from(error).to_string()))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 context,

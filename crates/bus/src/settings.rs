@@ -193,7 +193,7 @@ pub enum InvalidKafkaSettings {
     /// A period of zero that must not be.
     #[error("kafka.message_timeout must be at least 1ms")]
     NoTimeout,
-    /// librdkafka refuses a value; the text is its own.
+    /// librdkafka refuses a value; the text is its own, without the value.
     #[error("Kafka client: {0}")]
     Refused(String),
 }

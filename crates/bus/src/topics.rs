@@ -75,7 +75,7 @@ fn admin(settings: &KafkaSettings) -> Result<AdminClient<Context>, TopicError> {
     settings
         .client_config()?
         .create_with_context(Context::new(settings))
-        .map_err(|error| InvalidKafkaSettings::Refused(error.to_string()).into())
+        .map_err(|error| InvalidKafkaSettings::Refused(KafkaFailure::from(error).to_string()).into())
 }
 
 fn options(settings: &KafkaSettings) -> AdminOptions {
