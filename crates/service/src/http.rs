@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod error;
 mod observe;
+mod patience;
 mod rate_limit;
 mod request_id;
 mod server;

@@ -15,9 +15,8 @@ use domain::{ByteSize, Period};
 use futures_util::{Stream, StreamExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::{Instant, Sleep, sleep};
 
-use super::HttpError;
+use super::{HttpError, patience::Patience};
 
 /// For so long a body may be slower than the least pace: connections take time to warm up.
 const PACE_GRACE: Duration = Duration::from_secs(10);
@@ -63,15 +62,14 @@ impl From<BodyError> for HttpError {
 }
 
 /// A body as it arrives, in chunks as the connection hands them over. It ends with the body, or with
-/// one error.
+/// one error. Time in which nobody asks for the next chunk does not count against the client.
 #[derive(Debug)]
 pub struct BodyStream<S> {
     body: S,
     limits: BodyLimits,
     max_bytes: u64,
     taken_bytes: u64,
-    started: Instant,
-    idle: Pin<Box<Sleep>>,
+    patience: Patience,
     ended: bool,
 }
 
@@ -86,8 +84,7 @@ where
             limits: limits.clone(),
             max_bytes,
             taken_bytes: 0,
-            started: Instant::now(),
-            idle: Box::pin(sleep(limits.idle_timeout.as_duration())),
+            patience: Patience::new(limits.idle_timeout.as_duration()),
             ended: false,
         }
     }
@@ -97,12 +94,11 @@ where
         if self.taken_bytes > self.max_bytes {
             return Err(BodyError::TooLarge(self.max_bytes));
         }
-        let elapsed = self.started.elapsed();
-        let least = self.limits.min_bytes_per_second.bytes().saturating_mul(elapsed.as_secs());
-        if elapsed > PACE_GRACE && self.taken_bytes < least {
+        let waited = self.patience.answered();
+        let least = self.limits.min_bytes_per_second.bytes().saturating_mul(waited.as_secs());
+        if waited > PACE_GRACE && self.taken_bytes < least {
             return Err(BodyError::TooSlow);
         }
-        self.idle.as_mut().reset(Instant::now() + self.limits.idle_timeout.as_duration());
         Ok(chunk)
     }
 }
@@ -118,11 +114,13 @@ where
         if this.ended {
             return Poll::Ready(None);
         }
+        let waker = this.patience.ask(cx.waker());
+        let cx = &mut Context::from_waker(&waker);
         let item = match this.body.poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(chunk))) => Some(this.take(chunk)),
             Poll::Ready(Some(Err(error))) => Some(Err(BodyError::Broken(error))),
             Poll::Ready(None) => None,
-            Poll::Pending => match this.idle.as_mut().poll(cx) {
+            Poll::Pending => match this.patience.poll_lost(cx) {
                 Poll::Ready(()) => Some(Err(BodyError::TooSlow)),
                 Poll::Pending => return Poll::Pending,
             },
@@ -159,7 +157,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream::{self, LocalBoxStream};
+    use futures_util::{
+        FutureExt as _,
+        stream::{self, LocalBoxStream},
+    };
+    use tokio::time::{Instant, advance, sleep};
 
     use super::*;
 
@@ -215,6 +217,38 @@ mod tests {
         assert_eq!(started.elapsed(), Duration::from_secs(11));
         let steady = last(read(every(Duration::from_secs(1), &[0; 2048]), 2048 * 600)).await;
         assert!(matches!(steady, Err(BodyError::TooLarge(_))), "600 s long it was fast enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_waits_for_us_does_not_come_too_slowly() {
+        let ready = stream::iter([Ok(Bytes::from_static(b"abc")), Ok(Bytes::from_static(b"de"))]);
+        let mut body = read(ready.boxed_local(), 5);
+        advance(Duration::from_secs(60)).await;
+        assert!(matches!(body.next().await, Some(Ok(_))), "before the first chunk");
+        advance(Duration::from_secs(60)).await;
+        assert!(matches!(body.next().await, Some(Ok(_))), "between two chunks");
+        assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chunk_that_came_while_nobody_asked_did_not_come_late() {
+        let mut body = read(every(Duration::from_secs(1), b"x"), u64::MAX);
+        for _ in 0..9 {
+            assert!(body.next().now_or_never().is_none(), "the client has a second");
+            advance(Duration::from_millis(1001)).await;
+            tokio::task::yield_now().await;
+            advance(Duration::from_secs(60)).await;
+            assert!(matches!(body.next().await, Some(Ok(_))));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_the_whole_idle_timeout_after_a_pause_of_ours() {
+        let mut body = read(stream::pending().boxed_local(), 5);
+        advance(Duration::from_secs(60)).await;
+        let asked = Instant::now();
+        assert!(matches!(body.next().await, Some(Err(BodyError::TooSlow))));
+        assert_eq!(asked.elapsed(), Duration::from_secs(30));
     }
 
     #[tokio::test]
