@@ -38,7 +38,7 @@ use crate::{BoxError, Context};
 /// Add routes as `web::resource(…).get(…)`: `App::route` answers a wrong method with 404 instead of 405.
 ///
 /// # Errors
-/// If the address cannot be listened on.
+/// If the address cannot be listened on; the text names it.
 pub fn serve<F>(
     context: &Context,
     listen: SocketAddr,
@@ -48,7 +48,8 @@ pub fn serve<F>(
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let listener = TcpListener::bind(listen)?;
+    let listener = TcpListener::bind(listen)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
     let address = listener.local_addr()?;
     let server = build(context, listener, settings, configure)?;
     let stop = context.clone();

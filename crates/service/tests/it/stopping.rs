@@ -99,7 +99,9 @@ async fn an_address_that_is_taken_is_an_error_at_once() {
     let server = TestServer::start_with(HttpSettings::default(), routes(Arc::default()));
     let again =
         service::http::serve(&server.ctx, server.address, &HttpSettings::default(), routes(Arc::default()));
-    assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    let error = again.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&server.address.to_string()), "{error}");
 }
 
 #[tokio::test]
