@@ -1,7 +1,9 @@
 //! Which web pages of other origins may call the API from a browser.
 
 use actix_cors::Cors;
-use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, HeaderName, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_RANGE, ETAG, HeaderName, LOCATION, RETRY_AFTER,
+};
 use domain::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,13 +35,16 @@ impl CorsSettings {
     }
 
     pub(super) fn middleware(&self) -> Cors {
-        let exposed: [HeaderName; 7] = [
+        let exposed: [HeaderName; 9] = [
             request_id::HEADER,
             rate_limit::HEADER,
             rate_limit::POLICY_HEADER,
             RETRY_AFTER,
             CONTENT_DISPOSITION,
             ETAG,
+            // A page that resumes a download looks at these.
+            ACCEPT_RANGES,
+            CONTENT_RANGE,
             LOCATION,
         ];
         let max_age = usize::try_from(self.max_age.as_duration().as_secs()).unwrap_or(usize::MAX);
