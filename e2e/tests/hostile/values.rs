@@ -31,6 +31,8 @@ async fn absurd_times_are_refused() {
         json!("+292277026596-12-04T15:30:08Z"),
         json!("-0001-01-01T00:00:00Z"),
         json!("2026-11-21T00:00:00+99:99"),
+        json!("9999-12-31T23:59:59-23:59"),
+        json!("0000-01-01T00:00:00+23:59"),
         json!("0000-00-00T00:00:00Z"),
         json!("\u{0}"),
         json!("9".repeat(10_000)),
@@ -84,7 +86,6 @@ async fn times_at_the_edges_of_the_calendar_are_taken() {
         "0001-01-01T00:00:00+23:59",
         "9999-12-31T23:59:59.999999999Z",
         "2026-12-31T23:59:60Z",
-        "9999-12-31T23:59:59-23:59",
     ];
     for time in times {
         let export = app.create(&customer, &wanted(&json!({"expires_at": time}))).await;
