@@ -2,12 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{
-    EventSettings, KafkaSettings,
-    topics::{TopicError, max_message_bytes},
-};
+use bus::{EventSettings, KafkaSettings, topics::max_message_bytes};
 use service::{
-    Context,
+    BoxError, Context,
     worker::{Outcome, Worker},
 };
 
@@ -38,11 +35,12 @@ pub(crate) fn start(context: &Context, kafka: &KafkaSettings, events: &EventSett
                             "the topic takes less than what customers may ask for; larger requests will be parked"
                         );
                     }
-                    Ok(Outcome::Idle)
                 }
-                Ok(None) | Err(TopicError::Topic(..) | TopicError::Settings(_)) => Ok(Outcome::Idle),
-                Err(unavailable) => Err(unavailable),
+                Ok(None) => {}
+                // The embedded broker does not know the question; that Kafka is away others say.
+                Err(error) => tracing::debug!(%error, "the topic's limit is not known"),
             }
+            Ok::<_, BoxError>(Outcome::Idle)
         }
     });
 }
