@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     on_every_store,
     place::{Place, new_key},
-    sample::{MIB, gzipped, json, noise},
+    sample::{MIB, gunzip, gzipped, json, noise},
 };
 
 on_every_store!(
@@ -59,7 +59,13 @@ async fn many_small_objects_come_in_their_order(place: Place) {
         .iter()
         .flat_map(|object| [Segment::Inline("/".into()), object.segment(0..object.stored_bytes())])
         .collect();
-    let expected: Vec<u8> = texts.iter().flat_map(|text| [b"/".to_vec(), gzipped(text)].concat()).collect();
+    // Deflating a short text twice need not give the same bytes: what was stored is read one by one.
+    let mut expected = Vec::new();
+    for (object, text) in objects.iter().zip(&texts) {
+        let stored = place.read(vec![object.segment(0..object.stored_bytes())]).await.unwrap();
+        assert!(gunzip(&stored) == text[..]);
+        expected.extend([b"/".to_vec(), stored].concat());
+    }
     assert!(place.read(segments).await.unwrap() == expected);
 }
 
