@@ -76,6 +76,11 @@ impl From<DieselError> for StoreError {
             DieselError::BrokenTransactionManager => {
                 Self::Unavailable { reason: "the connection broke within a transaction".to_owned() }
             }
+            // The connection died in the COMMIT. Whether that was done nobody knows, so it is no collision,
+            // which would be run again.
+            DieselError::RollbackErrorOnCommit { commit_error, .. } => {
+                Self::Unavailable { reason: commit_error.to_string() }
+            }
             _ => Self::Statement(error),
         }
     }
