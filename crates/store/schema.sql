@@ -35,6 +35,14 @@ COMMENT ON COLUMN public.exports.deleted_at IS 'Tombstone: from here on the expo
 
 COMMENT ON COLUMN public.exports.released_at IS 'When its objects were handed to object_deletions, after expiry or deletion.';
 
+CREATE TABLE public.installation (
+    id uuid NOT NULL,
+    is_only_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT installation_is_only_row_check CHECK (is_only_row)
+);
+
+COMMENT ON TABLE public.installation IS 'One row: the id that the object storage of this database is marked with, so that nothing is swept elsewhere.';
+
 CREATE TABLE public.leases (
     name text NOT NULL,
     token uuid NOT NULL,
@@ -192,6 +200,9 @@ COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s
 
 ALTER TABLE ONLY public.exports
     ADD CONSTRAINT exports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (is_only_row);
 
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);

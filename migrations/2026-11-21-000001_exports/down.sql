@@ -1,3 +1,4 @@
+DROP TABLE installation;
 DROP TABLE leases;
 DROP TABLE outbox;
 DROP TABLE object_deletions;

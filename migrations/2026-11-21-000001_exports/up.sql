@@ -156,6 +156,14 @@ CREATE TABLE leases (
 );
 COMMENT ON TABLE leases IS 'Work that one process at a time does, such as the sweeps of object storage.';
 
+CREATE TABLE installation (
+    id          uuid    NOT NULL,
+    is_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_only_row)
+);
+INSERT INTO installation (id) VALUES (gen_random_uuid());
+COMMENT ON TABLE installation IS
+    'One row: the id that the object storage of this database is marked with, so that nothing is swept elsewhere.';
+
 -- Rows come and go in seconds: vacuum by count, not by share, so that scans stay short.
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                         autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_analyze_scale_factor = 0,

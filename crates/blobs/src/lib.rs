@@ -20,6 +20,7 @@ mod error;
 mod gather;
 mod journal;
 mod key;
+mod mark;
 mod memory;
 mod object_read;
 mod open;

@@ -76,6 +76,10 @@ id!(
     LeaseToken
 );
 id!(
+    /// One database with the object storage that belongs to it.
+    InstallationId
+);
+id!(
     /// One request over HTTP, where its sender gave none.
     RequestId
 );

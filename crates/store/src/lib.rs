@@ -16,6 +16,7 @@ mod download;
 mod error;
 mod find;
 mod freeze;
+mod installation;
 mod lease;
 mod list;
 mod migrations;

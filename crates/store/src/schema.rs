@@ -114,6 +114,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    installation (is_only_row) {
+        id -> Uuid,
+        is_only_row -> Bool,
+    }
+}
+
 diesel::joinable!(exports -> owners (owner_id));
 diesel::joinable!(resources -> exports (export_id));
 diesel::joinable!(manifests -> exports (export_id));

@@ -164,6 +164,34 @@ async fn a_row_whose_object_is_lost_is_reported_and_the_archive_goes_on_without_
 }
 
 #[tokio::test]
+async fn a_reaper_that_looks_into_another_place_touches_nothing() {
+    let mut platform = Platform::start().await;
+    let orphan = object_key(ExportId::random(), AttemptId::random());
+    for marked in [false, true] {
+        platform.reaper.kill();
+        platform.asking.create(2).await.unwrap();
+        let delivered = if marked { 4 } else { 2 };
+        platform.deliver_all(delivered).await;
+        let wrong = [("EXPORTS__OBJECT_STORE__PREFIX", "elsewhere")];
+        let mut lost = platform.rig.start_with(Service::ExpiryReaper, &wrong).await;
+        let refused = "none of the";
+        poll_until(PATIENCE, async || Ok(lost.process().log()?.contains(refused).then_some(())))
+            .await
+            .unwrap();
+        lost.kill();
+        platform.reaper = platform.rig.start(Service::ExpiryReaper).await;
+        // The right one marks the place and goes on with its work.
+        store(&platform.rig, &orphan).await;
+        poll_until(PATIENCE, async || {
+            Ok((!objects(&platform.rig.blobs).await?.contains(orphan.as_str())).then_some(()))
+        })
+        .await
+        .unwrap();
+        assert_eq!(platform.audit().await.objects, delivered);
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_what_is_due_and_changes_nothing() {
     let mut platform = Platform::start().await;
     platform.reaper.kill();

@@ -13,6 +13,7 @@
 mod counts;
 mod dry_run;
 mod objects;
+mod place;
 mod release;
 mod settings;
 mod sweep;

@@ -14,7 +14,10 @@ use service::{
 };
 use store::{Store, StoredObjectRow};
 
-use crate::Reaper;
+use crate::{
+    Reaper,
+    place::{self, Place},
+};
 
 /// Most objects or rows looked up at once.
 const PAGE: usize = 500;
@@ -51,6 +54,10 @@ impl Sweep {
         // The lease lasts until the next sweep is due: it also spreads the sweeps of several reapers. A dry run
         // takes none: it would keep the others from theirs.
         if settings.dry_run || self.reaper.store.take_lease("sweep", self.token, now, now + every).await? {
+            let Reaper { store, blobs, .. } = &self.reaper;
+            if place::check(store, blobs, now, settings.dry_run).await? == Place::Unknown {
+                return Ok(Outcome::Idle);
+            }
             self.objects_without_rows().await?;
             self.rows_without_objects().await?;
             if !settings.dry_run {
@@ -131,7 +138,10 @@ impl Sweep {
 }
 
 /// Those rows whose object does not exist.
-async fn missing(blobs: &Blobs, rows: Vec<StoredObjectRow>) -> Result<Vec<StoredObjectRow>, BoxError> {
+pub(crate) async fn missing(
+    blobs: &Blobs,
+    rows: Vec<StoredObjectRow>,
+) -> Result<Vec<StoredObjectRow>, BoxError> {
     let checks = futures_util::stream::iter(rows).map(|row| async move {
         let key: ObjectKey = row.object_key.parse()?;
         let size = blobs.size_of(&key).await?;

@@ -85,6 +85,7 @@ fn columns_of_diesel() -> BTreeSet<String> {
 fn in_postgres(kind: &str) -> &'static str {
     match kind {
         "BigInt" => "bigint",
+        "Bool" => "boolean",
         "Binary" => "bytea",
         "Integer" => "integer",
         "Json" => "json",
