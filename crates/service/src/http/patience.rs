@@ -76,6 +76,10 @@ impl Patience {
     /// Ready once the client has sent nothing for the idle timeout.
     pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let left = self.idle_timeout.saturating_sub(self.idle);
+        // A timer is never due the moment it is set: it would be set again for ever.
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
         self.timer.as_mut().reset(Instant::now() + left);
         self.timer.as_mut().poll(cx)
     }
