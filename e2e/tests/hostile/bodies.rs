@@ -2,6 +2,7 @@
 
 use e2e::SOURCE_APPLICATION;
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::support::{Target, refused};
 
@@ -127,6 +128,21 @@ async fn broken_framing_is_refused() {
             let request = request.line("connection: close").line(header).unframed(body);
             crate::heads::refused_or_dropped(address, &request).await;
         }
+    }
+    target.unharmed().await;
+}
+
+#[tokio::test]
+async fn an_upload_whose_connection_is_reset_leaves_nothing() {
+    let target = Target::start().await;
+    for _ in 0..5 {
+        let mut connection = TcpStream::connect(target.internal()).await.unwrap();
+        let upload = target.upload().line("content-length: 1000").unframed("[");
+        connection.write_all(&upload.bytes()).await.unwrap();
+        target.app.wait_for_count("SELECT count(*) FROM upload_attempts", 1).await.unwrap();
+        connection.set_zero_linger().unwrap();
+        drop(connection);
+        target.app.wait_for_no("upload_attempts").await.unwrap();
     }
     target.unharmed().await;
 }

@@ -2,12 +2,12 @@
 //!
 //! Invariant: 202 is answered only after the object and the row that points at it are durable.
 
-use std::time::Duration;
+use std::{panic::resume_unwind, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CONTENT_ENCODING, HeaderMap},
-    web,
+    rt, web,
 };
 use blobs::{JournalError, PutError, StoredObject, UploadJournal, object_key};
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use domain::{ByteSize, ResourceState, SourceError, StoredData, ids::AttemptId};
 use futures_util::{Stream, TryStreamExt as _, future::Either, pin_mut};
 use service::http::{BodyLimits, BodyStream, ErrorBody};
 use store::{AnswerOutcome, AnswerTarget, NewAttempt, Store};
+use tracing::Instrument as _;
 
 use crate::{
     api::Api,
@@ -57,11 +58,24 @@ pub(crate) async fn upload(
     let body = body(&req, payload, &limits)?;
     let limit = api.max_upload_bytes(&caller.0);
     match resource.state {
-        ResourceState::Pending => deliver(&api, path, body, limit).await?,
+        ResourceState::Pending => to_its_end(async move { deliver(&api, path, body, limit).await }).await?,
         ResourceState::Complete(known) => repeat::expect_same(&api, &known, body, limit).await?,
         ResourceState::Failed(_) => return Err(ApiError::AlreadyProcessed(api.duplicate_upload_status)),
     }
     Ok(HttpResponse::Accepted().content_type("text/plain; charset=utf-8").body("payload delivered"))
+}
+
+/// Runs a delivery to its end, whatever becomes of the connection: a reset takes its handler with it, and what
+/// was begun has to be given up then as well.
+async fn to_its_end(delivery: impl Future<Output = Result<(), ApiError>> + 'static) -> Result<(), ApiError> {
+    match rt::spawn(delivery.in_current_span()).await {
+        Ok(delivered) => delivered,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The server stops.
+            Err(_) => Err(ApiError::LeaseLost),
+        },
+    }
 }
 
 /// The identity bytes of a request. How many there may be is limited further on, where they are counted.
