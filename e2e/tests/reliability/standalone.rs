@@ -26,6 +26,9 @@ const KILLS: usize = 4;
 
 const EXPORTS_PER_KILL: usize = 25;
 
+/// The file that says whose objects they are.
+const MARK: &str = "installation.txt";
+
 /// The topic, as by default.
 const TOPIC: &str = "platform.export.requests";
 
@@ -235,7 +238,8 @@ impl Standalone {
         )
         .await;
         // Files of uploads that never ended are no objects, and are not listed as such.
-        let swept = poll_until(PATIENCE, async || Ok((files(&directory)? == audit.objects).then_some(())));
+        let left = || files(&directory).map(|files| files - usize::from(directory.join(MARK).exists()));
+        let swept = poll_until(PATIENCE, async || Ok((left()? == audit.objects).then_some(())));
         swept.await.expect("no file of an unfinished upload is left");
         audit
     }
