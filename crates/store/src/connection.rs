@@ -94,6 +94,11 @@ pub(crate) fn open(settings: &Settings) -> Result<PgConnection, ConnectionError>
     url.push_str("connect_timeout=");
     // libpq takes whole seconds, and less than two as two.
     url.push_str(&settings.connect_timeout.as_duration().as_secs().max(2).to_string());
+    // Kerberos costs each connection a look for tickets, and its library takes itself apart when the process
+    // exits, underneath threads of the pool that still open a connection.
+    if !url.contains("gssencmode=") {
+        url.push_str("&gssencmode=disable");
+    }
     // The first is for a peer that is gone while it works for us, the second for one that takes nothing.
     url.push_str("&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&tcp_user_timeout=");
     url.push_str(&statement_timeout_ms.to_string());

@@ -32,6 +32,7 @@ mod schema;
 mod settings;
 mod statement;
 mod uploads;
+mod url;
 mod wakeup;
 
 pub use answers::{AnswerOutcome, AnswerTarget};

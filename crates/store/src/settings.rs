@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Connection URL, `postgres://user:password@host:port/database`. TLS is asked for by its parameters:
     /// `?sslmode=verify-full&sslrootcert=/path/ca.pem` (`sslcert` and `sslkey` for a client certificate).
+    /// Encryption by Kerberos is not tried unless `gssencmode` asks for it.
+    #[serde(deserialize_with = "crate::url::deserialize")]
     pub url: Secret,
     /// Most connections of this process.
     pub pool_size: u32,
