@@ -1,10 +1,10 @@
 //! Reading a topic from its beginning, apart from any consumer group: for tests, and for operators who
 //! want to see what was sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
+    Message as _, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
@@ -27,7 +27,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reads all partitions of one topic. It commits nothing and disturbs nobody.
 pub struct TopicReader {
     topic: String,
-    consumer: StreamConsumer<Context>,
+    consumer: Arc<StreamConsumer<Context>>,
 }
 
 /// A record as it lies in the topic.
@@ -68,9 +68,22 @@ impl TopicReader {
         let mut config = settings.client_config()?;
         // The library asks for a group even though none is joined and nothing is committed.
         config.set("group.id", "topic-reader").set("enable.auto.commit", "false");
-        let (context, topic) = (Context::new(settings), topic.to_owned());
-        let opened = task::spawn_blocking(move || open(&config, context, &topic)).await;
-        opened.unwrap_or(Err(ReadError::Interrupted))
+        let failed = |error: KafkaError| ReadError::Topic(topic.to_owned(), error.into());
+        let consumer: StreamConsumer<Context> =
+            config.create_with_context(Context::new(settings)).map_err(failed)?;
+        let consumer = Arc::new(consumer);
+        let assignment = task::spawn_blocking({
+            let (consumer, topic) = (Arc::clone(&consumer), topic.to_owned());
+            move || all_partitions(&consumer, &topic)
+        });
+        // A token is fetched when the client is listened to, and without one no broker answers.
+        let listen = async { while consumer.recv().await.is_err() {} };
+        let assignment = tokio::select! {
+            assignment = assignment => assignment.map_err(|_| ReadError::Interrupted)?.map_err(failed)?,
+            () = listen => return Err(ReadError::Interrupted),
+        };
+        consumer.assign(&assignment).map_err(failed)?;
+        Ok(Self { topic: topic.to_owned(), consumer })
     }
 
     /// The next record, or None when none came within `wait`. The records of one partition come in their
@@ -91,24 +104,22 @@ impl TopicReader {
     }
 }
 
-fn open(config: &ClientConfig, context: Context, topic: &str) -> Result<TopicReader, ReadError> {
-    let failed = |error: KafkaError| ReadError::Topic(topic.to_owned(), error.into());
-    let consumer: StreamConsumer<Context> = config.create_with_context(context).map_err(failed)?;
-    let metadata = consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(failed)?;
+/// All partitions of a topic, from their beginnings.
+fn all_partitions(consumer: &StreamConsumer<Context>, topic: &str) -> Result<TopicPartitionList, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
     let mut assignment = TopicPartitionList::new();
     for described in metadata.topics() {
         if let Some(code) = described.error() {
-            return Err(failed(KafkaError::MetadataFetch(code.into())));
+            return Err(KafkaError::MetadataFetch(code.into()));
         }
         for partition in described.partitions() {
-            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).map_err(failed)?;
+            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
         }
     }
     if assignment.count() == 0 {
-        return Err(failed(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic)));
+        return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
     }
-    consumer.assign(&assignment).map_err(failed)?;
-    Ok(TopicReader { topic: topic.to_owned(), consumer })
+    Ok(assignment)
 }
 
 /// Whether the client mends this by itself.

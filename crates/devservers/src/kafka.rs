@@ -43,11 +43,21 @@ pub struct KafkaOptions {
     /// The address of a proxy that clients are to use. The broker then has a second port
     /// ([`Kafka::proxied_port`], the proxy's upstream) on which it names that address as its own.
     pub proxy: Option<SocketAddr>,
+    /// Further broker settings, as name and value; they win over those made here. The listener behind the
+    /// proxy is called `PROXIED`.
+    pub settings: Vec<(String, String)>,
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
-        Self { data: DataDir::default(), heap_mib: 512, partitions: 1, auto_create_topics: true, proxy: None }
+        Self {
+            data: DataDir::default(),
+            heap_mib: 512,
+            partitions: 1,
+            auto_create_topics: true,
+            proxy: None,
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -167,6 +177,9 @@ fn properties(home: &Home, options: &KafkaOptions, ports: Ports) -> String {
     }
     let (data, partitions, auto_create) =
         (home.path(DATA).display().to_string(), options.partitions, options.auto_create_topics);
+    // Of a setting that is there twice the last one counts.
+    let further: Vec<_> = options.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let further = further.join("\n");
     format!(
         "\
 process.roles=broker,controller
@@ -190,6 +203,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+{further}
 "
     )
 }

@@ -32,13 +32,15 @@ pub struct PostgresOptions {
     pub max_connections: u32,
     /// Whether a commit waits for the disk. Off is for throw-away test clusters only.
     pub fsync: bool,
+    /// The certificate and the private key with which the server speaks TLS too, as PEM files.
+    pub tls: Option<[PathBuf; 2]>,
     /// Further server settings, as name and value.
     pub settings: Vec<(String, String)>,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { data: DataDir::default(), max_connections: 100, fsync: true, settings: Vec::new() }
+        Self { data: DataDir::default(), max_connections: 100, fsync: true, tls: None, settings: Vec::new() }
     }
 }
 
@@ -112,6 +114,9 @@ impl Kind for PostgresKind {
                 settings.push((name.to_owned(), "off".to_owned()));
             }
         }
+        if let Some(files) = &options.tls {
+            settings.extend(tls_settings(&cluster, files, user.as_ref())?);
+        }
         settings.extend(options.settings);
         Ok(Self { bin, port, password, settings, run_as })
     }
@@ -132,6 +137,26 @@ impl Kind for PostgresKind {
             .status()
             .is_ok_and(|status| status.success())
     }
+}
+
+/// Copies certificate and key to where the server may read them; it insists that the key is its own.
+fn tls_settings(
+    cluster: &Path,
+    files: &[PathBuf; 2],
+    owner: Option<&User>,
+) -> Result<Vec<(String, String)>, Error> {
+    let mut settings = vec![("ssl".to_owned(), "on".to_owned())];
+    for (from, name) in files.iter().zip(["cert", "key"]) {
+        let to = cluster.join(format!("server.{name}"));
+        let text = fs::read_to_string(from).map_err(Error::file("read", from))?;
+        write_secret(&to, text.trim_end())?;
+        if let Some(user) = owner {
+            chown(&to, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .map_err(Error::file("hand over", &to))?;
+        }
+        settings.push((format!("ssl_{name}_file"), to.display().to_string()));
+    }
+    Ok(settings)
 }
 
 /// Makes the cluster under another name and renames it, so that a start cut off here begins anew.

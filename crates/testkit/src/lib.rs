@@ -1,9 +1,10 @@
 //! What tests share: a database, topic and key prefix of their own on the shared servers, a proxy
-//! that makes connections fail, our real binaries as processes, bounded waiting.
+//! that makes connections fail, certificates, our real binaries as processes, bounded waiting.
 //!
 //! The shared servers are started by `scripts/test-servers` (`scripts/test` does it by itself).
 //! Nothing here is part of the product.
 
+mod authority;
 mod bucket;
 mod database;
 pub mod memory;
@@ -13,6 +14,7 @@ mod proxy;
 mod topic;
 mod unique;
 
+pub use authority::{Issued, TestAuthority};
 pub use bucket::TestBucket;
 pub use database::TestDatabase;
 pub use devservers::TestServers;

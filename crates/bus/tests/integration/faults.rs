@@ -64,7 +64,10 @@ async fn a_passing_error_is_mended_without_a_word() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_record_that_a_broker_refuses_is_rejected_of_its_batch() {
-    let (cluster, settings, producer) = start(Duration::from_secs(10));
+    let (cluster, mut settings, _) = start(Duration::from_secs(10));
+    // Long enough for the three to become one batch on a busy machine.
+    settings.linger = domain::Period::from_millis(300);
+    let producer = Producer::new(&settings, ByteSize::from_mib(1)).unwrap();
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     // The batch of three is refused; then, each sent alone, the first is refused again.
     cluster.request_errors(RDKafkaApiKey::Produce, &[refusal, refusal]);

@@ -7,4 +7,5 @@ mod faults;
 mod kafka;
 mod proxied;
 mod request_events;
+mod secured;
 mod support;

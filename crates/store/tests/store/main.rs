@@ -19,6 +19,7 @@ mod random;
 mod release;
 mod resend;
 mod schema;
+mod secured;
 mod support;
 mod sweeps;
 mod wakeup;
