@@ -11,6 +11,7 @@
 //! No type of the Kafka client shows outside this crate.
 
 mod client;
+mod client_config;
 mod delivery;
 mod embedded;
 mod error;
@@ -26,10 +27,11 @@ mod settings;
 mod steps;
 pub mod topics;
 
+pub use client_config::InvalidKafkaSettings;
 pub use domain::Record;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use error::{CheckError, KafkaFailure, SendError, Unavailable};
 pub use producer::Producer;
 pub use request_event::{EventError, EventSettings, RequestEvents};
 pub use request_schema::{SchemaError, SchemaViolation};
-pub use settings::{Compression, InvalidKafkaSettings, KafkaSettings, SaslMechanism, SecurityProtocol};
+pub use settings::{Compression, KafkaSettings, SaslMechanism, SecurityProtocol};

@@ -19,12 +19,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     client::Context,
+    client_config::InvalidKafkaSettings,
     error::{CheckError, KafkaFailure, SendError, Unavailable},
     generation::Generation,
     health::Health,
     producer_config::producer_config,
     reports::Reports,
-    settings::{InvalidKafkaSettings, KafkaSettings},
+    settings::KafkaSettings,
     steps::Steps,
 };
 

@@ -3,7 +3,7 @@
 use domain::ByteSize;
 use rdkafka::ClientConfig;
 
-use crate::settings::{InvalidKafkaSettings, KafkaSettings};
+use crate::{client_config::InvalidKafkaSettings, settings::KafkaSettings};
 
 /// The properties of a client that sends records of at most `max_message_bytes`.
 pub(crate) fn producer_config(

@@ -16,9 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    client::Context,
-    error::KafkaFailure,
-    settings::{InvalidKafkaSettings, KafkaSettings},
+    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, settings::KafkaSettings,
 };
 
 /// How long the brokers may take to say which partitions the topic has.

@@ -7,9 +7,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::Context,
-    error::KafkaFailure,
-    settings::{InvalidKafkaSettings, KafkaSettings},
+    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, settings::KafkaSettings,
 };
 
 /// The replication that the brokers are set to.
