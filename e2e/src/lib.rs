@@ -17,6 +17,6 @@ pub use archive::Archive;
 pub use calls::{Answer, Export, Source, expect, json, refusal};
 pub use customer::{Customer, identity_header};
 pub use settings::{
-    AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database,
+    AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database, object_store,
 };
 pub use source_application::SourceApplication;

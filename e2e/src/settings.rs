@@ -58,7 +58,7 @@ impl AppSettings {
             database: database_settings(&database.url()),
             kafka: KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() },
             events: EventSettings { topic: topic.name.clone(), ..EventSettings::default() },
-            object_store: object_store_settings(bucket),
+            object_store: object_store(bucket),
             applications: applications(),
             public_api: PublicApiSettings {
                 listen: any_port(),
@@ -200,7 +200,8 @@ fn database_settings(url: &str) -> store::Settings {
     }
 }
 
-fn object_store_settings(bucket: &TestBucket) -> blobs::Settings {
+/// How to reach the place of `bucket`.
+pub fn object_store(bucket: &TestBucket) -> blobs::Settings {
     let connection = bucket.connection.clone();
     blobs::Settings {
         kind: blobs::Kind::S3,

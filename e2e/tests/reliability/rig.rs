@@ -5,7 +5,6 @@ use std::{fs, path::Path, thread};
 
 use anyhow::{Context as _, Result};
 use blobs::Blobs;
-use domain::Secret;
 use e2e::{SOURCE_APPLICATION, SourceApplication, migrated_database};
 use tempfile::TempDir;
 use testkit::{TestBucket, TestDatabase, TestServers, unique_name};
@@ -122,7 +121,7 @@ impl Rig {
         Ok(Self {
             database_url: database_url.to_owned(),
             topic,
-            blobs: Blobs::connect(&object_store(&bucket))?,
+            blobs: Blobs::connect(&e2e::object_store(&bucket))?,
             ledger: Ledger::default(),
             http: reqwest::Client::builder().no_proxy().timeout(e2e::PATIENCE).build()?,
             launch: Launch { settings, folder: folder.path().to_owned(), environment: Vec::new() },
@@ -283,22 +282,4 @@ orphan_min_age = "1s"
 lease = "3s"
 "#
     )
-}
-
-fn object_store(bucket: &TestBucket) -> blobs::Settings {
-    let connection = bucket.connection.clone();
-    blobs::Settings {
-        kind: blobs::Kind::S3,
-        prefix: bucket.prefix.clone(),
-        s3: blobs::S3Settings {
-            bucket: connection.bucket,
-            region: Some(connection.region),
-            endpoint: Some(connection.endpoint),
-            access_key_id: Some(connection.access_key_id),
-            secret_access_key: Some(Secret::from(connection.secret_access_key)),
-            allow_http: true,
-            ..blobs::S3Settings::default()
-        },
-        ..blobs::Settings::default()
-    }
 }

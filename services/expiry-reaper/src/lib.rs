@@ -12,6 +12,7 @@
 
 mod counts;
 mod dry_run;
+mod missing;
 mod objects;
 mod place;
 mod release;

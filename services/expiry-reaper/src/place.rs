@@ -9,7 +9,7 @@ use domain::ids::InstallationId;
 use service::BoxError;
 use store::{Store, StoredObjectRow};
 
-use crate::sweep::missing;
+use crate::missing::missing;
 
 /// How many rows are looked up to know a place that has no mark yet.
 const SAMPLE: u32 = 100;

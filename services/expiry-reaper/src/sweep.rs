@@ -3,7 +3,7 @@
 //! Invariant: no object without a row, no row without an object. Nothing should be found here; what is
 //! found is logged, counted and settled. One reaper at a time sweeps.
 
-use blobs::{Blobs, ListedObject, ObjectKey};
+use blobs::ListedObject;
 use chrono::{DateTime, Utc};
 use domain::ids::{ExportId, LeaseToken, ResourceId};
 use futures_util::{StreamExt as _, pin_mut};
@@ -16,14 +16,12 @@ use store::{Store, StoredObjectRow};
 
 use crate::{
     Reaper,
+    missing::missing,
     place::{self, Place},
 };
 
 /// Most objects or rows looked up at once.
 const PAGE: usize = 500;
-
-/// Requests to the store under way at once.
-const CONCURRENCY: usize = 8;
 
 /// Starts the loop.
 pub(crate) fn start(context: &Context, reaper: &Reaper) {
@@ -135,19 +133,4 @@ impl Sweep {
         }
         Ok(())
     }
-}
-
-/// Those rows whose object does not exist.
-pub(crate) async fn missing(
-    blobs: &Blobs,
-    rows: Vec<StoredObjectRow>,
-) -> Result<Vec<StoredObjectRow>, BoxError> {
-    let checks = futures_util::stream::iter(rows).map(|row| async move {
-        let key: ObjectKey = row.object_key.parse()?;
-        let size = blobs.size_of(&key).await?;
-        Ok::<_, BoxError>(size.is_none().then_some(row))
-    });
-    let checked: Vec<Result<Option<StoredObjectRow>, BoxError>> =
-        checks.buffer_unordered(CONCURRENCY).collect().await;
-    checked.into_iter().filter_map(Result::transpose).collect()
 }
