@@ -8,6 +8,7 @@ mod backoff;
 mod chain;
 pub mod config;
 mod context;
+pub mod database;
 pub mod failpoints;
 pub mod health;
 pub mod http;

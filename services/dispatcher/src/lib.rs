@@ -15,7 +15,7 @@ mod topic_limit;
 use std::{sync::Arc, time::Duration};
 
 use bus::Producer;
-use service::{BoxError, Context, worker::Worker};
+use service::{BoxError, Context, database::Connections, worker::Worker};
 use store::Store;
 
 pub use settings::{DispatcherSettings, Settings};
@@ -58,11 +58,15 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
 }
 
 fn register_checks(context: &Context, store: &Store, producer: &Producer, topic: String) {
-    let database = store.clone();
-    context.health().register("postgres", move || {
-        let store = database.clone();
-        async move { store.check().await }
-    });
+    service::database::register(
+        context,
+        store,
+        |store| async move { store.check().await },
+        |store| {
+            let pool = store.pool_state();
+            Connections { open: pool.open, idle: pool.idle }
+        },
+    );
     let producer = producer.clone();
     context.health().register("kafka", move || {
         let (producer, topic) = (producer.clone(), topic.clone());

@@ -22,7 +22,7 @@ mod uploads;
 
 use blobs::Blobs;
 use domain::SharedClock;
-use service::{BoxError, Context};
+use service::{BoxError, Context, database::Connections};
 use store::Store;
 
 pub use settings::{ExpiryReaperSettings, Settings};
@@ -49,11 +49,15 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
         clock: context.clock().clone(),
         settings: settings.expiry_reaper,
     };
-    let store = reaper.store.clone();
-    context.health().register("postgres", move || {
-        let store = store.clone();
-        async move { store.check().await }
-    });
+    service::database::register(
+        &context,
+        &reaper.store,
+        |store| async move { store.check().await },
+        |store| {
+            let pool = store.pool_state();
+            Connections { open: pool.open, idle: pool.idle }
+        },
+    );
     let blobs = reaper.blobs.clone();
     context.health().register("object-storage", move || {
         let blobs = blobs.clone();

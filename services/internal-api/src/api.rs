@@ -6,7 +6,7 @@ use access::ApplicationKeys;
 use blobs::Blobs;
 use chrono::TimeDelta;
 use domain::{ApplicationName, ByteSize, SharedClock};
-use service::{BoxError, Context};
+use service::{BoxError, Context, database::Connections};
 use store::Store;
 
 use crate::settings::{DuplicateUploadStatus, Settings};
@@ -54,19 +54,19 @@ impl Api {
     }
 
     fn register(&self, context: &Context) {
-        let store = self.store.clone();
-        context.health().register("postgres", move || {
-            let store = store.clone();
-            async move { store.check().await }
-        });
+        service::database::register(
+            context,
+            &self.store,
+            |store| async move { store.check().await },
+            |store| {
+                let pool = store.pool_state();
+                Connections { open: pool.open, idle: pool.idle }
+            },
+        );
         let blobs = self.blobs.clone();
         context.health().register("object-storage", move || {
             let blobs = blobs.clone();
             async move { blobs.check().await }
-        });
-        let store = self.store.clone();
-        context.metrics().gauge_of("database_connections", "Open database connections.", &[], move || {
-            f64::from(store.pool_state().open)
         });
     }
 }

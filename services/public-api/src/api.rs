@@ -4,7 +4,7 @@ use access::ServiceKeys;
 use blobs::Blobs;
 use bus::RequestEvents;
 use domain::{Catalog, CreateLimits, SharedClock};
-use service::{BoxError, Context, http::RateLimit};
+use service::{BoxError, Context, database::Connections, http::RateLimit};
 use store::{Store, WakeupSender};
 
 use crate::settings::Settings;
@@ -53,21 +53,14 @@ impl Api {
     /// Readiness is Postgres alone: without object storage everything but downloads works, and a probe that
     /// failed then would take all of it away.
     fn register(&self, context: &Context) {
-        let store = self.store.clone();
-        context.health().register("postgres", move || {
-            let store = store.clone();
-            async move { store.check().await }
-        });
-        let store = self.store.clone();
-        context.metrics().gauge_of("database_connections", "Open database connections.", &[], move || {
-            f64::from(store.pool_state().open)
-        });
-        let store = self.store.clone();
-        context.metrics().gauge_of(
-            "database_connections_idle",
-            "Unused database connections.",
-            &[],
-            move || f64::from(store.pool_state().idle),
+        service::database::register(
+            context,
+            &self.store,
+            |store| async move { store.check().await },
+            |store| {
+                let pool = store.pool_state();
+                Connections { open: pool.open, idle: pool.idle }
+            },
         );
     }
 }
