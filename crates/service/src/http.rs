@@ -10,6 +10,7 @@ mod observe;
 mod patience;
 mod rate_limit;
 mod request_id;
+mod request_span;
 mod server;
 mod settings;
 
@@ -19,5 +20,6 @@ pub use error::{ErrorBody, HttpError};
 pub(crate) use observe::HttpMetrics;
 pub use rate_limit::{RateLimit, RateLimitSettings};
 pub use request_id::{RequestId, current_request_id};
+pub use request_span::{Fact, note};
 pub use server::{openapi, serve};
 pub use settings::HttpSettings;

@@ -14,6 +14,7 @@ mod crashes;
 mod kafka_away;
 mod ledger;
 mod load;
+mod log_lines;
 mod payload;
 mod platform;
 mod postgres_away;

@@ -5,6 +5,7 @@ use std::future::{Ready, ready};
 use access::{KeyError, decode_application_segment};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderName, web};
 use domain::ApplicationName;
+use service::http::{Fact, note};
 
 use crate::{api::Api, error::ApiError};
 
@@ -31,5 +32,6 @@ fn authorise(req: &HttpRequest) -> Result<ApplicationName, ApiError> {
     let segment = req.match_info().query("application");
     let application = decode_application_segment(segment).map_err(ApiError::Application)?;
     api.keys.authorise(key.as_bytes(), &application)?;
+    note(Fact::Application, &application);
     Ok(application)
 }

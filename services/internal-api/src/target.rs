@@ -7,6 +7,7 @@ use domain::{
     Resource,
     ids::{ExportId, ResourceId},
 };
+use service::http::{Fact, note};
 use store::AnswerTarget;
 
 use crate::{api::Api, application::CallingApplication, error::ApiError};
@@ -28,13 +29,15 @@ impl FromRequest for SourcePath {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let export = req.match_info().query("export_id");
         let resource = req.match_info().query("resource_id");
-        ready(export.parse().map_err(|_| ApiError::NotAnExportId(excerpt(export))).and_then(|export_id| {
-            match resource.parse() {
-                Ok(resource_id) => Ok(Self { export_id, resource_id }),
-                Err(_) => Err(ApiError::NotAResourceId(excerpt(resource))),
-            }
-        }))
+        ready(parse(export, resource))
     }
+}
+
+fn parse(export: &str, resource: &str) -> Result<SourcePath, ApiError> {
+    let export_id = export.parse().map_err(|_| ApiError::NotAnExportId(excerpt(export)))?;
+    note(Fact::Export, export_id);
+    let resource_id = resource.parse().map_err(|_| ApiError::NotAResourceId(excerpt(resource)))?;
+    Ok(SourcePath { export_id, resource_id })
 }
 
 fn excerpt(text: &str) -> String {

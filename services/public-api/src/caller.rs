@@ -14,6 +14,7 @@ use actix_web::{
     web,
 };
 use domain::Owner;
+use service::http::{Fact, note};
 
 use crate::{api::Api, error::ApiError};
 
@@ -60,6 +61,7 @@ impl Callers {
             Err(error) => return Ok(req.error_response(error)),
         };
         let owner = &identity.owner;
+        note(Fact::Organization, &owner.org_id);
         // NUL is in none of the parts, so that no two callers share a text.
         let key = format!("{}\0{}\0{}", owner.org_id, owner.account, owner.username);
         req.extensions_mut().insert(Caller(identity));

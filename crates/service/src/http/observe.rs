@@ -21,13 +21,14 @@ use actix_web::{
 };
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, Span};
 
 pub(super) use self::body::ObservedBody;
 pub(crate) use self::metrics::HttpMetrics;
 use super::{
     HttpError, RequestId,
     request_id::{self, CURRENT},
+    request_span,
 };
 use crate::tasks::Panicked;
 
@@ -109,16 +110,7 @@ pub(super) async fn observe(
 impl Exchange {
     fn begin(observer: &Observer, req: &mut ServiceRequest, id: &RequestId) -> Self {
         let method = metrics::method_label(req.method());
-        let span = tracing::info_span!(
-            "request",
-            service = observer.service,
-            request.id = %id,
-            http.method = method,
-            http.path = req.path(),
-            org.id = Empty,
-            export.id = Empty,
-            application = Empty,
-        );
+        let span = request_span::begin(observer.service, id, method, req);
         observer.metrics.in_flight.add([], 1.0);
         Self {
             metrics: observer.metrics.clone(),

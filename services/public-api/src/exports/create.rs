@@ -4,7 +4,7 @@ use access::Identity;
 use actix_web::{HttpResponse, web};
 use domain::{ExportDraft, Record, RequestEvent};
 use serde_json::Value;
-use service::http::{BodyLimits, ErrorBody, read_json};
+use service::http::{BodyLimits, ErrorBody, Fact, note, read_json};
 use store::{CreateExport, FoundExport};
 
 use super::view::StatusBody;
@@ -70,6 +70,7 @@ async fn create(api: &Api, identity: Identity, body: &Value) -> Result<FoundExpo
     // After the commit, and outside of it: it only saves the dispatcher a wait.
     api.wakeup.wake();
     let (export, resources) = draft.into_pending();
+    note(Fact::Export, export.id);
     Ok(FoundExport { export, resources })
 }
 

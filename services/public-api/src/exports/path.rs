@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use domain::ids::ExportId;
+use service::http::{Fact, note};
 
 use crate::error::ApiError;
 
@@ -20,7 +21,8 @@ impl FromRequest for ExportPath {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let text = req.match_info().query("export_id");
-        ready(text.parse().map(Self).map_err(|_| ApiError::NotAnExportId(excerpt(text))))
+        let id = text.parse().map_err(|_| ApiError::NotAnExportId(excerpt(text)));
+        ready(id.inspect(|id| note(Fact::Export, id)).map(Self))
     }
 }
 
