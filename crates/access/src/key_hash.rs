@@ -13,10 +13,16 @@ use subtle::{Choice, ConstantTimeEq as _};
 #[serde(try_from = "String")]
 pub struct KeyHash([u8; 32]);
 
-/// A text that is not a SHA-256. It does not repeat the text, which may be a key set by mistake.
+/// A text that is not the SHA-256 of a key. It does not repeat the text, which may be a key set by mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a SHA-256 of 64 hexadecimal digits")]
-pub struct InvalidKeyHash;
+pub enum InvalidKeyHash {
+    /// It is something else.
+    #[error("not a SHA-256 of 64 hexadecimal digits")]
+    NotSha256,
+    /// It is what hashing an unset variable gives: with it, an empty header would be a key.
+    #[error("the SHA-256 of nothing: the key that was hashed is empty")]
+    OfNothing,
+}
 
 impl KeyHash {
     /// The hash of `key`.
@@ -35,14 +41,15 @@ impl FromStr for KeyHash {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidKeyHash);
+            return Err(InvalidKeyHash::NotSha256);
         }
         let mut hash = [0; 32];
         for (index, byte) in hash.iter_mut().enumerate() {
             let digits = &text[2 * index..2 * index + 2];
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidKeyHash)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| InvalidKeyHash::NotSha256)?;
         }
-        Ok(Self(hash))
+        let hash = Self(hash);
+        if hash == Self::of(b"") { Err(InvalidKeyHash::OfNothing) } else { Ok(hash) }
     }
 }
 
@@ -91,7 +98,14 @@ mod tests {
     #[test]
     fn anything_else_is_not_a_hash() {
         for text in ["", "abc", &"g".repeat(64), &"a".repeat(65), &"é".repeat(32)] {
-            assert_eq!(text.parse::<KeyHash>(), Err(InvalidKeyHash), "{text}");
+            assert_eq!(text.parse::<KeyHash>(), Err(InvalidKeyHash::NotSha256), "{text}");
         }
+    }
+
+    #[test]
+    fn s0_17_the_hash_of_an_empty_key_is_refused() {
+        // printf '' | sha256sum
+        let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(of_nothing.parse::<KeyHash>(), Err(InvalidKeyHash::OfNothing));
     }
 }
