@@ -66,6 +66,16 @@ pub enum ConfigError {
         /// The keys that are known in its place.
         known: Vec<String>,
     },
+    /// One value where a list or a section belongs. The value is not shown, as it may be a secret.
+    #[error("wrong settings: `{key}` in {origin} must be {expected}")]
+    Single {
+        /// The key with its section.
+        key: String,
+        /// The file or the environment variable that has it.
+        origin: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
     /// A value is missing or of the wrong kind; the text names the key.
     #[error("wrong settings: {0}")]
     Value(String),
@@ -118,7 +128,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 fn take<T: DeserializeOwned>(settings: &Table, schema: &Json) -> Result<T, ConfigError> {
     let mut sections = settings.clone();
     sections.retain(|section, _| schema["properties"].get(section).is_some());
-    schema::refuse_unknown_keys(&sections, schema, "")?;
+    schema::check_keys(&sections, schema, "")?;
     Value::new(None, sections).try_deserialize().map_err(|error| ConfigError::Value(error.to_string()))
 }
 
@@ -251,6 +261,18 @@ mod tests {
         assert!(unitless.contains("public_api.timeout") && unitless.contains("30s"), "{unitless}");
         let missing = refusal(&["[database]"], &[]);
         assert!(missing.contains("database.url"), "{missing}");
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_refused_without_showing_it() {
+        let unlisted = refusal(&[], &[("EXPORTS__APPLICATIONS__A__KEYS", "hunter2")]);
+        let expected = "wrong settings: `applications.a.keys` in EXPORTS__APPLICATIONS__A__KEYS must be a list, \
+                        as [\"a\", \"b\"]";
+        assert_eq!(unlisted, expected);
+        let unnamed = refusal(&[], &[("EXPORTS__DATABASE", "postgres://u:hunter2@h/d")]);
+        assert_eq!(unnamed, "wrong settings: `database` in EXPORTS__DATABASE must be a section");
+        let several = refusal(&["[database]\nurl = ['hunter2']"], &[]);
+        assert!(several.contains("database.url") && !several.contains("hunter2"), "{several}");
     }
 
     #[test]

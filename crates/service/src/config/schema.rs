@@ -38,7 +38,9 @@ pub(super) fn refuse_unknown_sections(settings: &Table, schemas: &[&Json]) -> Re
     Ok(())
 }
 
-pub(super) fn refuse_unknown_keys(settings: &Table, schema: &Json, path: &str) -> Result<(), ConfigError> {
+/// Refuses what the types have no place for. That a value is one where several belong is found here and not
+/// left to reading it: its text would be in the error, and may be a secret.
+pub(super) fn check_keys(settings: &Table, schema: &Json, path: &str) -> Result<(), ConfigError> {
     let properties = schema.get("properties").and_then(Json::as_object);
     for (key, value) in settings {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -48,13 +50,32 @@ pub(super) fn refuse_unknown_keys(settings: &Table, schema: &Json, path: &str) -
             known.sort_unstable();
             return Err(unknown(path, value, known));
         };
-        if let (Some(schema), ValueKind::Table(table)) = (object(expected), &value.kind) {
-            refuse_unknown_keys(table, schema, &path)?;
+        match (object(expected), &value.kind) {
+            (Some(schema), ValueKind::Table(table)) => check_keys(table, schema, &path)?,
+            (Some(_), _) => return Err(single(path, value, "a section")),
+            (None, ValueKind::Array(_)) => {}
+            (None, _) if is_list(expected) => return Err(single(path, value, r#"a list, as ["a", "b"]"#)),
+            (None, _) => {}
         }
     }
     Ok(())
 }
 
+fn is_list(schema: &Json) -> bool {
+    match &schema["type"] {
+        Json::Array(types) => types.iter().any(|name| name == "array"),
+        name => name == "array",
+    }
+}
+
+fn single(key: String, value: &Value, expected: &'static str) -> ConfigError {
+    ConfigError::Single { key, origin: origin_of(value), expected }
+}
+
 fn unknown(key: String, value: &Value, known: Vec<String>) -> ConfigError {
-    ConfigError::Unknown { key, origin: value.origin().unwrap_or("the settings").to_owned(), known }
+    ConfigError::Unknown { key, origin: origin_of(value), known }
+}
+
+fn origin_of(value: &Value) -> String {
+    value.origin().unwrap_or("the settings").to_owned()
 }
