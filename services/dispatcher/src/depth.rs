@@ -24,7 +24,9 @@ pub(crate) fn start(context: &Context, store: &Store, every: Duration) {
             for (state, count) in [("waiting", depth.waiting), ("parked", depth.parked)] {
                 records.set([state], count as f64);
             }
-            age.set([], depth.oldest.map_or(0.0, |oldest| (clock.now() - oldest).as_seconds_f64()));
+            // Its clock may be ahead of ours.
+            let waited = depth.oldest.map_or(0.0, |oldest| (clock.now() - oldest).as_seconds_f64().max(0.0));
+            age.set([], waited);
             Ok::<_, StoreError>(Outcome::Idle)
         }
     });

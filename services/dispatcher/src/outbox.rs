@@ -94,8 +94,9 @@ impl Outbox {
             match report {
                 Ok(()) => {
                     sent.push(row.id);
-                    let waited = now - row.created_at;
-                    self.latency.observe([], waited.as_seconds_f64());
+                    // Two machines' clocks; a sum that falls would look like a restart.
+                    let waited = (now - row.created_at).as_seconds_f64().max(0.0);
+                    self.latency.observe([], waited);
                 }
                 Err(error @ SendError::Rejected(_)) => refused.push((row, error)),
                 Err(error @ SendError::Unavailable(_)) => {
