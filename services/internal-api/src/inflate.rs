@@ -19,7 +19,7 @@ pub(crate) enum UploadError {
     #[error("the payload is not valid gzip")]
     NotGzip(#[from] InvalidGzip),
     /// The process is stopping.
-    #[error("the payload could not be inflated")]
+    #[error("the payload could not be read to its end")]
     Interrupted,
 }
 

@@ -7,6 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{api::Api, error::ApiError, inflate::UploadError};
 
+/// Most bytes that are hashed on the server's thread: what a connection has ready is a few KiB, and takes
+/// microseconds. An inflated step is up to a MiB, and takes milliseconds.
+const SHORT_CHUNK: usize = 64 * 1024;
+
 /// Reads the body without storing it.
 ///
 /// # Errors
@@ -28,8 +32,34 @@ pub(crate) async fn expect_same(
         if size_bytes > known.size_bytes {
             return Err(conflict());
         }
-        // A chunk is what the connection had ready, a few KiB: microseconds on this thread.
-        sha256.update(&chunk);
+        sha256 = hash_further(sha256, chunk).await?;
     }
     if sha256.finalize().as_slice() == known.sha256 { Ok(()) } else { Err(conflict()) }
+}
+
+async fn hash_further(mut sha256: Sha256, chunk: Bytes) -> Result<Sha256, UploadError> {
+    if chunk.len() <= SHORT_CHUNK {
+        sha256.update(&chunk);
+        return Ok(sha256);
+    }
+    let hashed = tokio::task::spawn_blocking(move || {
+        sha256.update(&chunk);
+        sha256
+    });
+    hashed.await.map_err(|_| UploadError::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn short_and_long_chunks_are_hashed_in_their_order() {
+        let bytes: Vec<u8> = (0..=250).cycle().take(5 * SHORT_CHUNK).collect();
+        let mut sha256 = Sha256::new();
+        for (start, end) in [(0, 10), (10, 2 * SHORT_CHUNK), (2 * SHORT_CHUNK, bytes.len())] {
+            sha256 = hash_further(sha256, Bytes::copy_from_slice(&bytes[start..end])).await.unwrap();
+        }
+        assert_eq!(sha256.finalize(), Sha256::digest(&bytes));
+    }
 }
