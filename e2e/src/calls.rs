@@ -161,6 +161,21 @@ pub async fn expect(answer: Answer, status: u16) -> Response {
     response
 }
 
+/// Calls until the caller is over its limit, and returns that refusal. On a busy machine a call may take so long
+/// that the limit has refilled, and the next one passes.
+///
+/// # Panics
+/// When it is never refused.
+pub async fn call_until_limited(call: impl AsyncFn() -> Answer) -> Answer {
+    for _ in 0..100 {
+        let answer = call().await;
+        if answer.as_ref().is_ok_and(|response| response.status() == 429) {
+            return answer;
+        }
+    }
+    panic!("the caller is never over its limit")
+}
+
 /// The JSON body of an answer that must have this status.
 ///
 /// # Panics

@@ -14,7 +14,7 @@ mod source_application;
 
 pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp};
 pub use archive::Archive;
-pub use calls::{Answer, Export, Source, expect, json, refusal};
+pub use calls::{Answer, Export, Source, call_until_limited, expect, json, refusal};
 pub use customer::{Customer, identity_header};
 pub use settings::{
     AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database, object_store,

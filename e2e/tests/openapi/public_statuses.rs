@@ -1,6 +1,6 @@
 //! Every status that the description of the public API names is really given.
 
-use e2e::{Answer, Customer, Export, SOURCE_APPLICATION, TestApp, expect, raw};
+use e2e::{Answer, Customer, Export, SOURCE_APPLICATION, TestApp, call_until_limited, expect, raw};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use testkit::{Fault, FaultProxy};
@@ -124,9 +124,11 @@ async fn every_operation_of_a_caller_over_the_limit_is_429() {
     let description = Description::public();
     for operation in description.operations.iter().filter(|operation| operation.id != "ping") {
         let customer = Customer::new();
-        let call = || request(&app, operation, UNKNOWN).header("x-rh-identity", customer.header()).send();
+        let call = async || {
+            request(&app, operation, UNKNOWN).header("x-rh-identity", customer.header()).send().await
+        };
         assert_ne!(call().await.unwrap().status(), 429);
-        description.check(operation, 429, None, call().await.unwrap()).await;
+        description.check(operation, 429, None, call_until_limited(call).await.unwrap()).await;
     }
     app.end().await;
 }
