@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::data_folder::DataFolder;
+use crate::restart::Restart;
 use crate::screen::Stopwatch;
 
 /// Partitions of the topic of the request events: as many consumers of one application can share it.
@@ -42,6 +43,14 @@ pub(crate) struct Servers {
     pub(crate) postgres: Postgres,
     pub(crate) kafka: Kafka,
     pub(crate) s3: S3,
+    restarts: Restarts,
+}
+
+#[derive(Debug)]
+struct Restarts {
+    postgres: Restart,
+    kafka: Restart,
+    s3: Restart,
 }
 
 impl Servers {
@@ -74,7 +83,12 @@ impl Servers {
             Ok(s3)
         };
         let (postgres, kafka, s3) = tokio::try_join!(postgres, kafka, s3)?;
-        Ok(Self { postgres, kafka, s3 })
+        let restarts = Restarts {
+            postgres: Restart::of("PostgreSQL"),
+            kafka: Restart::of("Kafka"),
+            s3: Restart::of("The S3 server"),
+        };
+        Ok(Self { postgres, kafka, s3, restarts })
     }
 
     /// Makes the topic of the request events, if it is not there yet.
@@ -106,24 +120,12 @@ impl Servers {
         }
     }
 
-    /// Starts what ended by itself again.
-    ///
-    /// # Errors
-    /// When it does not start any more.
-    pub(crate) async fn restart_ended(&self) -> Result<()> {
-        if !self.postgres.is_running() {
-            println!("PostgreSQL ended, starting it again");
-            self.postgres.restart().await?;
-        }
-        if !self.kafka.is_running() {
-            println!("Kafka ended, starting it again");
-            self.kafka.restart().await?;
-        }
-        if !self.s3.is_running() {
-            println!("The S3 server ended, starting it again");
-            self.s3.restart().await?;
-        }
-        Ok(())
+    /// Starts what ended by itself again; what does not start is tried again at a later call.
+    pub(crate) async fn restart_ended(&mut self) {
+        let Self { postgres, kafka, s3, restarts } = self;
+        restarts.postgres.ensure(postgres.is_running(), async || postgres.restart().await).await;
+        restarts.kafka.ensure(kafka.is_running(), async || kafka.restart().await).await;
+        restarts.s3.ensure(s3.is_running(), async || s3.restart().await).await;
     }
 
     /// Stops all three in an orderly way.

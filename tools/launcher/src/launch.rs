@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::platform::Platform;
@@ -14,13 +14,13 @@ use crate::{Arguments, first_export};
 /// end of the first export. Everything started is stopped before this returns.
 ///
 /// # Errors
-/// When something does not start, or with `--once` the export fails.
+/// When something does not start, or with `--once` the export fails or is not waited for.
 pub async fn run(arguments: &Arguments) -> Result<()> {
     let mut stop = StopSignals::new()?;
     let mut platform = Platform::new(arguments)?;
     let outcome = tokio::select! {
         outcome = work(&mut platform, arguments) => outcome,
-        () = stop.next() => Ok(()),
+        () = stop.next() => interrupted(arguments),
     };
     println!("\nStopping …");
     tokio::select! {
@@ -28,6 +28,12 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
         () = stop.next() => println!("Not waiting any longer"),
     }
     outcome
+}
+
+/// To be stopped is how a run ends well, unless it was to make an export.
+fn interrupted(arguments: &Arguments) -> Result<()> {
+    ensure!(!arguments.once, "stopped before the first export was made");
+    Ok(())
 }
 
 async fn work(platform: &mut Platform<'_>, arguments: &Arguments) -> Result<()> {

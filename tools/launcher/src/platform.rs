@@ -207,14 +207,14 @@ impl<'a> Platform<'a> {
     /// Looks after everything that runs, for ever.
     ///
     /// # Errors
-    /// When a server does not start any more.
+    /// When the files that tell of the processes cannot be written.
     pub(crate) async fn keep_running(&mut self, running: &mut Running) -> Result<()> {
         loop {
             for event in self.supervisor.look().await {
                 self.react(event, running).await?;
             }
-            if let Some(servers) = &self.servers {
-                servers.restart_ended().await?;
+            if let Some(servers) = &mut self.servers {
+                servers.restart_ended().await;
             }
             sleep(LOOK_INTERVAL).await;
         }

@@ -13,9 +13,9 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
+use crate::pauses::Pauses;
+
 const POLL: Duration = Duration::from_millis(50);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A program that ran this long is taken as healthy: after its end the pauses begin short again.
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
@@ -55,7 +55,7 @@ enum State {
 struct Supervised {
     program: Program,
     state: State,
-    pause: Duration,
+    pauses: Pauses,
 }
 
 /// The programs that are kept running. Dropped, it kills them.
@@ -81,7 +81,7 @@ impl Supervisor {
     /// When it cannot be started.
     pub(crate) fn add(&mut self, program: Program) -> Result<()> {
         let state = State::start(&program)?;
-        self.supervised.push(Supervised { program, state, pause: FIRST_PAUSE });
+        self.supervised.push(Supervised { program, state, pauses: Pauses::new() });
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Supervised {
             State::Running { child, since, ready } => {
                 if let Ok(Some(status)) = child.try_wait() {
                     if since.elapsed() >= HEALTHY_AFTER {
-                        self.pause = FIRST_PAUSE;
+                        self.pauses.reset();
                     }
                     return Some(Event::Ended { name, status, pause: self.rest() });
                 }
@@ -210,8 +210,7 @@ impl Supervised {
 
     /// Pauses, longer each time; returns how long.
     fn rest(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        let pause = self.pauses.longer();
         self.state = State::Pausing { until: Instant::now() + pause };
         pause
     }

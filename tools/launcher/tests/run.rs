@@ -92,6 +92,33 @@ async fn the_separate_services_make_verified_exports_of_this_machine() -> Result
 }
 
 #[tokio::test]
+async fn a_run_that_is_stopped_before_its_only_export_fails() -> Result<()> {
+    let mut run = Run::start(&["--once"])?;
+    poll_until(LIMIT, async || Ok(run.process.log()?.contains("Starting").then_some(()))).await?;
+    let status = run.process.terminate(LIMIT).await?;
+    let log = run.process.log()?;
+    assert!(!status.success() && log.contains("stopped before the first export was made"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_of_the_separate_services_that_is_killed_comes_back_and_the_others_stay() -> Result<()> {
+    const SERVICES: [&str; 4] = ["public-api", "internal-api", "dispatcher", "expiry-reaper"];
+    let mut run = Run::start(&["--services", "--no-demo"])?;
+    let ready = run.ready(|_| true).await?;
+    let first = pid_of(&ready, "dispatcher").context("no process id")?;
+    kill(Pid::from_raw(first), Signal::SIGKILL)?;
+    let again = run.ready(|ready| pid_of(ready, "dispatcher").is_some_and(|pid| pid != first)).await?;
+    for other in SERVICES.into_iter().filter(|name| *name != "dispatcher") {
+        assert!(pid_of(&again, other).is_some(), "{other} is missing: {}", again["pids"]);
+        assert_eq!(pid_of(&again, other), pid_of(&ready, other), "{other}");
+    }
+    assert!(run.process.log()?.contains("dispatcher runs again"));
+    assert!(run.process.terminate(LIMIT).await?.success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_killed_service_comes_back_and_the_ready_file_follows_it() -> Result<()> {
     let mut run = Run::start(&["--no-demo"])?;
     let ready = run.ready(|_| true).await?;

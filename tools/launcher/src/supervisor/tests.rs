@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use super::*;
+use crate::pauses::FIRST_PAUSE;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
