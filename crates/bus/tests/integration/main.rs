@@ -1,9 +1,11 @@
-//! The crate against brokers: one in this process, whose faults can be chosen, and a real one.
+//! The crate against brokers: one in this process, whose faults can be chosen, and a real one; and what it
+//! renders for them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod embedded;
 mod faults;
+mod fuzz;
 mod kafka;
 mod proxied;
 mod request_events;
