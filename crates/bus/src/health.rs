@@ -12,8 +12,9 @@ use tokio::{sync::Mutex, task, time::Instant};
 
 use crate::{error::CheckError, generation::Generation};
 
-/// How long a broker may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broker may take to answer: less than the two seconds after which a readiness check is dropped, and
+/// what it found out with it.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long an answer is good for.
 const ANSWER_KEPT: Duration = Duration::from_secs(1);

@@ -29,8 +29,9 @@ use crate::{
     steps::Steps,
 };
 
-/// How long [`Producer::close`] waits for the client's threads.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// How long [`Producer::close`] waits for the client's threads: less than the two seconds that a service has at
+/// least for its end, so that there is time to say that they do not end.
+const CLOSE_GRACE: Duration = Duration::from_millis(1500);
 
 /// Sends records to Kafka. Clones share one connection.
 ///
