@@ -1,6 +1,6 @@
 //! From settings to a client of the store.
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, Error as StoreError, ObjectStore, RetryConfig,
@@ -136,7 +136,9 @@ fn s3(settings: &S3Settings, options: ClientOptions, retries: RetryConfig) -> Re
         .with_unsigned_payload(!settings.sign_payload)
         // Not every server has the bulk request; ours delete one at a time anyway.
         .with_disable_bulk_delete(true);
-    if let Some(region) = &settings.region {
+    // Unlike a session token, it goes with whichever keys.
+    let of_environment = || env::var("AWS_REGION").ok().filter(|region| !region.is_empty());
+    if let Some(region) = settings.region.clone().or_else(of_environment) {
         builder = builder.with_region(region);
     }
     if let Some(endpoint) = &settings.endpoint {
