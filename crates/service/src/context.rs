@@ -6,7 +6,8 @@ use std::{
 };
 
 use domain::SharedClock;
-use tokio::time::timeout;
+use futures_util::pin_mut;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -109,28 +110,37 @@ impl Context {
     }
 
     /// Runs `ending` when the process stops and its tasks have ended or have been given up, for what must
-    /// outlive them: closing a producer, stopping a server that they use. It has two seconds.
+    /// outlive them: closing a producer, stopping a server that they use. It has what the tasks have left of
+    /// the patience, and two seconds at least.
     pub fn at_end(&self, ending: impl Future<Output = ()> + Send + 'static) {
         self.tasks.at_end(ending);
     }
 
     /// Stops the tasks: softly, and hard once `patience` is over or `hurry` ends. Returns whether all
-    /// have ended, which those that ignore the hard stop have not; that is known at most two seconds
-    /// after the hard stop, and what runs [at the end](Self::at_end) takes at most two more.
+    /// have ended, which those that ignore the hard stop have not, and what runs [at the end](Self::at_end)
+    /// has. It takes at most `patience` and four seconds.
     pub async fn stop(&self, patience: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.health.enter(Phase::Stopping);
         self.soft_stop.cancel();
+        let hard_end = Instant::now() + patience + HARD_STOP_GRACE;
+        pin_mut!(hurry);
         let drained = tokio::select! {
             drained = timeout(patience, self.tasks.drained()) => drained.is_ok(),
-            () = hurry => false,
+            () = &mut hurry => false,
         };
         if !drained {
             tracing::warn!(tasks = ?self.tasks.running(), "stopping hard what has not finished");
             self.hard_stop.cancel();
         }
         let tasks_ended = timeout(HARD_STOP_GRACE, self.tasks.drained()).await.is_ok();
-        let rest_ended = timeout(HARD_STOP_GRACE, self.tasks.ending()).await.is_ok();
-        tasks_ended && rest_ended
+        let ending = self.tasks.ending();
+        pin_mut!(ending);
+        let ended_unhurried = drained
+            && tokio::select! {
+                ended = timeout_at(hard_end, &mut ending) => ended.is_ok(),
+                () = hurry => false,
+            };
+        tasks_ended && (ended_unhurried || timeout(HARD_STOP_GRACE, ending).await.is_ok())
     }
 
     pub(crate) fn http_metrics(&self) -> &HttpMetrics {

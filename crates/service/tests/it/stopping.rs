@@ -6,8 +6,9 @@ use actix_web::{
     HttpResponse,
     web::{self, Bytes, ServiceConfig},
 };
+use domain::SystemClock;
 use futures_util::{StreamExt as _, stream};
-use service::http::HttpSettings;
+use service::{Context, http::HttpSettings};
 use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, sync::Notify, time::Instant};
 
 use crate::support::{TestServer, until};
@@ -92,6 +93,22 @@ async fn what_must_outlive_the_tasks_is_ended_after_them() {
     server.ctx.at_end(async move { tell.send(tasks.running()).unwrap() });
     assert!(server.ctx.stop(PATIENCE, pending()).await);
     assert!(told.await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlives_the_tasks_has_the_time_that_they_did_not_need() {
+    let (context, started) = (Context::new("test", Arc::new(SystemClock)), Instant::now());
+    context.at_end(tokio::time::sleep(PATIENCE));
+    assert!(context.stop(PATIENCE, pending()).await);
+    assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_hurries_what_outlives_the_tasks_as_well() {
+    let (context, started) = (Context::new("test", Arc::new(SystemClock)), Instant::now());
+    context.at_end(pending());
+    assert!(!context.stop(PATIENCE, tokio::time::sleep(Duration::from_secs(1))).await);
+    assert!(started.elapsed() < PATIENCE / 3, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
