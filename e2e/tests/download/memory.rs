@@ -1,10 +1,6 @@
 //! Memory does not grow with the size of an upload or download. The programs are processes of their own.
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use e2e::{Customer, Export, SOURCE_APPLICATION, SourceApplication, TestApp, expect};
@@ -42,7 +38,7 @@ struct Program {
 impl Program {
     /// Starts a program on the database and the bucket of `app`.
     async fn start(binary: &str, section: &str, app: &TestApp, folder: &Path) -> Self {
-        let (api, ops) = (free_port(), free_port());
+        let [api, ops] = devservers::free_ports().unwrap();
         let settings = folder.join(format!("{section}.toml"));
         std::fs::write(&settings, settings_of(section, app, api, ops)).unwrap();
         let log = folder.join(format!("{section}.log"));
@@ -101,10 +97,6 @@ ops_listen = "127.0.0.1:{ops}"
         s3.access_key_id.as_deref().unwrap(),
         s3.secret_access_key.as_ref().unwrap().expose(),
     )
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// So many bytes that compress about 4:1, made while they are sent.
