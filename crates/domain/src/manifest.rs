@@ -190,7 +190,7 @@ fn outcome(resource: &Resource, as_of: DateTime<Utc>) -> Result<&crate::StoredDa
         ResourceState::Complete(data) if resource.expires_at > as_of => Ok(data),
         ResourceState::Complete(_) => {
             let when = resource.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-            Err(SourceError { code: SOURCE_EXPIRED, message: format!("expired at {when}") })
+            Err(SourceError::new(SOURCE_EXPIRED, &format!("expired at {when}")))
         }
         ResourceState::Failed(error) => Err(error.clone()),
         ResourceState::Pending => Err(SourceError::deadline_passed()),
@@ -232,7 +232,7 @@ fn readme(meta: &Meta<'_>) -> String {
         parts.push(format!("\n### {}\n", file.filename));
         parts.push(format!("- **Application**: {}", code(file.application)));
         parts.push(format!("- **Resource**: {}", code(file.resource)));
-        parts.push(format!("- **Error**: {}, {}", file.error.code, code(&file.error.message)));
+        parts.push(format!("- **Error**: {}, {}", file.error.code(), code(file.error.message())));
     }
     parts.push(format!("\n## Help and Support\n\n{}\n", meta.help_string));
     parts.join("\n")
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn a_failed_source_is_named_with_its_reason() {
         let export = export();
-        let error = SourceError { code: 404, message: "no such resource".to_owned() };
+        let error = SourceError::new(404, "no such resource");
         let resources = [resource(&export, complete()), resource(&export, ResourceState::Failed(error))];
         let manifest = freeze(&export, &resources, export.created_at);
         let meta: Value = serde_json::from_str(&manifest.meta_json).unwrap();

@@ -18,29 +18,57 @@ const DATA_LOST: i64 = 500;
 /// The code of a source whose data was larger than allowed (S0-48).
 const TOO_LARGE: i64 = 413;
 
+/// Longest message of a source's error, in bytes. Each status answer and each manifest of an export holds
+/// the messages of all its sources, up to a thousand.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// What stands for the rest of a message that was cut.
+const CUT: &str = "…";
+
 /// Why a source failed, in the words of its application or of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceError {
-    /// Any integer but zero; by custom an HTTP status.
-    pub code: i64,
-    /// For the customer.
-    pub message: String,
+    code: i64,
+    message: String,
 }
 
 impl SourceError {
+    /// An error with `code`, any integer but zero and by custom an HTTP status, and a message for the
+    /// customer. Of a message over 1,024 bytes the beginning is kept, ended by "…"; NUL, which no database
+    /// text can hold, becomes a space. The same message always gives the same error, so that a report that
+    /// is repeated is known as one.
+    pub fn new(code: i64, message: &str) -> Self {
+        let mut kept = message.replace('\0', " ");
+        if kept.len() > MAX_MESSAGE_BYTES {
+            kept.truncate(kept.floor_char_boundary(MAX_MESSAGE_BYTES - CUT.len()));
+            kept.push_str(CUT);
+        }
+        Self { code, message: kept }
+    }
+
+    /// The code.
+    pub fn code(&self) -> i64 {
+        self.code
+    }
+
+    /// The message, at most 1,024 bytes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Nobody answered before the deadline.
     pub fn deadline_passed() -> Self {
-        Self { code: DEADLINE_PASSED, message: "the application did not answer in time".to_owned() }
+        Self::new(DEADLINE_PASSED, "the application did not answer in time")
     }
 
     /// The upload was larger than `limit` allows; `limit` in the words that the caller saw.
     pub fn too_large(limit: &str) -> Self {
-        Self { code: TOO_LARGE, message: format!("payload is too large, max size: {limit}") }
+        Self::new(TOO_LARGE, &format!("payload is too large, max size: {limit}"))
     }
 
     /// The object that held the data is no longer in object storage.
     pub fn data_lost() -> Self {
-        Self { code: DATA_LOST, message: "the stored data was lost".to_owned() }
+        Self::new(DATA_LOST, "the stored data was lost")
     }
 }
 
@@ -159,7 +187,7 @@ mod tests {
     }
 
     fn error(code: i64) -> SourceError {
-        SourceError { code, message: "no".to_owned() }
+        SourceError::new(code, "no")
     }
 
     #[test]
@@ -185,6 +213,20 @@ mod tests {
         let failed = ResourceState::Failed(error(404));
         assert_eq!(failed.settle(Answer::Data(data(1))), Settlement::Conflicts);
         assert_eq!(failed.settle(Answer::Error(error(500))), Settlement::Conflicts);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_two_characters() {
+        let longest = "x".repeat(1024);
+        assert_eq!(SourceError::new(1, &longest).message(), longest);
+        let cut = SourceError::new(1, &"ü".repeat(513));
+        assert_eq!(cut.message(), format!("{}…", "ü".repeat(510)));
+        assert_eq!(SourceError::new(1, cut.message()), cut);
+    }
+
+    #[test]
+    fn nul_in_a_message_becomes_a_space() {
+        assert_eq!(SourceError::new(1, "a\0b").message(), "a b");
     }
 
     #[test]

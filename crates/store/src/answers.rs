@@ -135,8 +135,6 @@ impl Store {
         error: SourceError,
         now: DateTime<Utc>,
     ) -> Result<AnswerOutcome, StoreError> {
-        // Postgres' texts cannot hold NUL. Replaced before comparing, so that a repeat is known as one.
-        let error = SourceError { message: error.message.replace('\0', " "), ..error };
         self.tx("answer with error", move |connection| match lock_live_export(connection, export_id, now)? {
             None => Ok(AnswerOutcome::NoExport),
             Some(locked) => settle(connection, &locked, resource_id, Answer::Error(error.clone()), now),
@@ -206,8 +204,8 @@ pub(crate) fn write_state(
         .set((
             resources::status.eq(state.as_str()),
             resources::settled_at.eq(now),
-            resources::error_code.eq(error.map(|error| error.code)),
-            resources::error_message.eq(error.map(|error| &error.message)),
+            resources::error_code.eq(error.map(SourceError::code)),
+            resources::error_message.eq(error.map(SourceError::message)),
             resources::object_key.eq(data.map(|data| &data.object_key)),
             resources::size_bytes.eq(data.map(|data| bytes(data.size_bytes))),
             resources::stored_bytes.eq(data.map(|data| bytes(data.stored_bytes))),

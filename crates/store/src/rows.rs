@@ -87,13 +87,12 @@ impl ResourceRow {
     fn state(&self) -> Result<ResourceState, StoreError> {
         match self.status.as_str() {
             "pending" => Ok(ResourceState::Pending),
-            "failed" => Ok(ResourceState::Failed(SourceError {
-                code: self.error_code.ok_or_else(|| self.corrupt("error_code", "missing"))?,
-                message: self
-                    .error_message
-                    .clone()
-                    .ok_or_else(|| self.corrupt("error_message", "missing"))?,
-            })),
+            "failed" => {
+                let code = self.error_code.ok_or_else(|| self.corrupt("error_code", "missing"))?;
+                let message = self.error_message.as_deref();
+                let message = message.ok_or_else(|| self.corrupt("error_message", "missing"))?;
+                Ok(ResourceState::Failed(SourceError::new(code, message)))
+            }
             "complete" => Ok(ResourceState::Complete(self.stored_data()?)),
             other => Err(self.corrupt("status", other)),
         }

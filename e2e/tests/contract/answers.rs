@@ -145,6 +145,17 @@ async fn s0_19_code_is_another_name_for_error_and_any_integer_but_zero_is_one() 
 }
 
 #[tokio::test]
+async fn s0_19_of_a_long_message_the_beginning_is_kept_and_a_repeat_is_known_as_one() {
+    let (app, export) = one_export().await;
+    let report = json!({"message": "ü".repeat(30_000), "error": 500});
+    for _ in 0..2 {
+        expect(app.report(&export.sources[0], &report).await, 202).await;
+    }
+    assert_eq!(source_status(&app, &export).await["message"], format!("{}…", "ü".repeat(510)));
+    app.end().await;
+}
+
+#[tokio::test]
 async fn s0_19_an_incomplete_report_is_refused_and_leaves_the_source_open() {
     let (app, export) = one_export().await;
     let incomplete = [

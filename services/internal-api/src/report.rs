@@ -21,7 +21,7 @@ const MAX_REPORT_BYTES: u64 = 64 * 1024;
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes what `parse` reads")]
 pub(crate) struct ErrorReport {
-    /// For the customer.
+    /// For the customer; of more than 1,024 bytes the beginning is kept.
     message: String,
     /// Any integer but zero, by custom an HTTP status; `code` is another name for it.
     error: i64,
@@ -68,7 +68,7 @@ pub(crate) async fn report_error(
 fn parse(body: &Value) -> Option<SourceError> {
     let message = body.get("message")?.as_str()?;
     let code = body.get("error").or_else(|| body.get("code"))?.as_i64()?;
-    (code != 0).then(|| SourceError { code, message: message.to_owned() })
+    (code != 0).then(|| SourceError::new(code, message))
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn s0_19_a_report_needs_a_message_and_a_code_that_is_not_zero() {
-        let error = SourceError { code: 404, message: "no".to_owned() };
+        let error = SourceError::new(404, "no");
         assert_eq!(parse(&json!({"message": "no", "error": 404})), Some(error.clone()));
         assert_eq!(parse(&json!({"message": "no", "code": 404})), Some(error));
         assert!(parse(&json!({"message": "", "error": -1})).is_some());

@@ -8,7 +8,7 @@ use store::{AnswerOutcome, AnswerTarget, Downloadable};
 use crate::support::{Fixture, owner, stored};
 
 fn error(code: i64, message: &str) -> SourceError {
-    SourceError { code, message: message.to_owned() }
+    SourceError::new(code, message)
 }
 
 impl Fixture {

@@ -59,7 +59,7 @@ async fn act(fixture: &Fixture, drafts: &[ExportDraft], mut random: Random) -> R
 async fn answer(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> Result<(), StoreError> {
     let (store, now, source) = (&fixture.store, fixture.now(), draft.sources[random.below(4)].id);
     if random.one_in(4) {
-        let error = SourceError { code: 1, message: "no".to_owned() };
+        let error = SourceError::new(1, "no");
         store.answer_with_error(draft.id, source, error, now).await?;
         return Ok(());
     }

@@ -58,7 +58,7 @@ impl Held {
 
 /// A call that waits for the row of the export.
 async fn answer(store: &Store, draft: &ExportDraft) -> Result<AnswerOutcome, StoreError> {
-    let error = SourceError { code: 1, message: "no".to_owned() };
+    let error = SourceError::new(1, "no");
     store.answer_with_error(draft.id, draft.sources[0].id, error, draft.created_at).await
 }
 

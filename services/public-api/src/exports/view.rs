@@ -108,7 +108,7 @@ impl From<Resource> for SourceStatus {
     fn from(resource: Resource) -> Self {
         let status = resource.state.as_str();
         let (message, error) = match resource.state {
-            ResourceState::Failed(error) => (Some(error.message), Some(error.code)),
+            ResourceState::Failed(error) => (Some(error.message().to_owned()), Some(error.code())),
             ResourceState::Pending | ResourceState::Complete(_) => (None, None),
         };
         Self {
