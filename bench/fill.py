@@ -9,6 +9,8 @@ from database import Database
 OWNERS = 50
 # The caller with a table's worth of exports of its own.
 BIG_OWNER = "hoarder"
+# What listings find these exports by.
+SOURCE_TAGS = f"ARRAY[E'{APPLICATION}\\x1f', E'\\x1fexampleResource', E'{APPLICATION}\\x1fexampleResource']"
 
 
 def fill(database: Database, exports: int) -> None:
@@ -21,9 +23,11 @@ def fill(database: Database, exports: int) -> None:
         f"""
         CREATE TEMP TABLE owner_of AS
             SELECT id, split_part(username, '-', 2)::int - 1 AS place FROM owners WHERE username LIKE 'lister-%';
-        INSERT INTO exports (id, owner_id, name, format, status, created_at, expires_at, completed_at)
+        INSERT INTO exports (id, owner_id, name, format, status, created_at, expires_at, completed_at,
+                             source_tags)
         SELECT md5('export-' || n)::uuid, owner_of.id, 'Inventory ' || n, 'json', 'complete',
-               now() - interval '30 days' + n * interval '1 second', now() + interval '90 days', now()
+               now() - interval '30 days' + n * interval '1 second', now() + interval '90 days', now(),
+               {SOURCE_TAGS}
         FROM generate_series(1, {exports}) n JOIN owner_of ON owner_of.place = n % {OWNERS};
         """
     )
@@ -37,10 +41,12 @@ def fill_big_owner(database: Database, exports: int) -> None:
     owners(database, f"'{BIG_OWNER}', {exports}")
     database.rows(
         f"""
-        INSERT INTO exports (id, owner_id, name, format, status, created_at, expires_at, completed_at)
+        INSERT INTO exports (id, owner_id, name, format, status, created_at, expires_at, completed_at,
+                             source_tags)
         SELECT md5('hoarded-' || n)::uuid, (SELECT id FROM owners WHERE username = '{BIG_OWNER}'),
                'Inventory ' || n, 'json', 'complete',
-               now() - interval '30 days' + n * interval '1 second', now() + interval '90 days', now()
+               now() - interval '30 days' + n * interval '1 second', now() + interval '90 days', now(),
+               {SOURCE_TAGS}
         FROM generate_series(1, {exports}) n;
         """
     )

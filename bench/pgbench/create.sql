@@ -4,8 +4,10 @@ WITH owner AS (
     SELECT id FROM owners
     WHERE org_id = :org_id::text AND account = :account::text AND username = 'creator-' || :caller::text),
 export AS (
-    INSERT INTO exports (owner_id, id, name, format, created_at, expires_at, requester_identity)
-    SELECT owner.id, gen_random_uuid(), :name::text, 'json', now(), now() + interval '7 days', :identity::text
+    INSERT INTO exports (owner_id, id, name, format, created_at, expires_at, requester_identity, source_tags)
+    SELECT owner.id, gen_random_uuid(), :name::text, 'json', now(), now() + interval '7 days', :identity::text,
+           ARRAY[E'\x1fanotherExampleResource', E'\x1fexampleResource', :application::text || E'\x1f',
+                 :application::text || E'\x1fanotherExampleResource', :application::text || E'\x1fexampleResource']
     FROM owner RETURNING id, owner_id, created_at),
 counted AS (
     INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export),

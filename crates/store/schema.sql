@@ -20,6 +20,7 @@ CREATE TABLE public.exports (
     requester_identity text,
     deleted_at timestamp with time zone,
     released_at timestamp with time zone,
+    source_tags text[] NOT NULL,
     CONSTRAINT exports_check CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['partial'::text, 'complete'::text, 'failed'::text])))),
     CONSTRAINT exports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text]))),
     CONSTRAINT exports_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'partial'::text, 'complete'::text, 'failed'::text])))
@@ -34,6 +35,8 @@ COMMENT ON COLUMN public.exports.requester_identity IS 'The x-rh-identity header
 COMMENT ON COLUMN public.exports.deleted_at IS 'Tombstone: from here on the export does not exist for anybody.';
 
 COMMENT ON COLUMN public.exports.released_at IS 'When its objects were handed to object_deletions, after expiry or deletion.';
+
+COMMENT ON COLUMN public.exports.source_tags IS 'The applications, resources and pairs of both of its sources, for listings: the two names with U+001F between them, one of them empty where it does not matter.';
 
 CREATE TABLE public.installation (
     id uuid NOT NULL,
@@ -239,6 +242,8 @@ CREATE INDEX exports_by_owner ON public.exports USING btree (owner_id, created_a
 CREATE INDEX exports_by_owner_and_expiry ON public.exports USING btree (owner_id, expires_at, id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX exports_by_owner_and_name ON public.exports USING btree (owner_id, name, id) WHERE (deleted_at IS NULL);
+
+CREATE INDEX exports_by_owner_and_status ON public.exports USING btree (owner_id, status, created_at, id) WHERE (deleted_at IS NULL);
 
 CREATE INDEX exports_by_release ON public.exports USING btree (released_at) WHERE ((released_at IS NOT NULL) AND (deleted_at IS NULL));
 

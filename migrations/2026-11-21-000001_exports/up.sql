@@ -32,9 +32,11 @@ CREATE TABLE exports (
     requester_identity text,
     deleted_at         timestamptz,
     released_at        timestamptz,
+    source_tags        text[]      NOT NULL,
     CHECK ((completed_at IS NOT NULL) = (status IN ('partial', 'complete', 'failed')))
 );
 CREATE INDEX exports_by_owner ON exports (owner_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX exports_by_owner_and_status ON exports (owner_id, status, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX exports_by_owner_and_name ON exports (owner_id, name, id) WHERE deleted_at IS NULL;
 CREATE INDEX exports_by_owner_and_expiry ON exports (owner_id, expires_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX exports_by_expiry ON exports (expires_at) WHERE released_at IS NULL;
@@ -47,6 +49,9 @@ COMMENT ON COLUMN exports.requester_identity IS
     'The x-rh-identity header of the request, for asking sources again; NULL once the export has ended.';
 COMMENT ON COLUMN exports.deleted_at IS 'Tombstone: from here on the export does not exist for anybody.';
 COMMENT ON COLUMN exports.released_at IS 'When its objects were handed to object_deletions, after expiry or deletion.';
+COMMENT ON COLUMN exports.source_tags IS
+    'The applications, resources and pairs of both of its sources, for listings: the two names with U+001F between '
+    'them, one of them empty where it does not matter.';
 
 CREATE TABLE resources (
     export_id          uuid        NOT NULL REFERENCES exports (id) ON DELETE CASCADE,

@@ -9,7 +9,9 @@ use domain::{ExportDraft, Owner, Record};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{error::StoreError, pool::Store, schema::owners, statement::prepared_statement};
+use crate::{
+    error::StoreError, pool::Store, schema::owners, source_tags::tags_of, statement::prepared_statement,
+};
 
 /// An export to create. Built once, so that a collision can run it again without cloning it.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct CreateExport {
     expires_at: DateTime<Utc>,
     deadline_at: DateTime<Utc>,
     identity: String,
+    source_tags: Vec<String>,
     resource_ids: Vec<Uuid>,
     applications: Vec<String>,
     resources: Vec<String>,
@@ -55,6 +58,7 @@ impl CreateExport {
             expires_at: draft.expires_at,
             deadline_at: draft.created_at + answer_within,
             identity,
+            source_tags: tags_of(sources),
             resource_ids: sources.iter().map(|source| source.id.into()).collect(),
             applications: sources.iter().map(|source| source.application.as_str().to_owned()).collect(),
             resources: sources.iter().map(|source| source.resource.as_str().to_owned()).collect(),
@@ -85,7 +89,8 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_bind_param::<Text, _>(&self.owner.username)?;
     out.push_sql(
         "), export AS (INSERT INTO exports \
-         (owner_id, id, name, format, created_at, expires_at, requester_identity) SELECT owner.id, ",
+         (owner_id, id, name, format, created_at, expires_at, requester_identity, source_tags) \
+         SELECT owner.id, ",
     );
     out.push_bind_param::<SqlUuid, _>(&self.id)?;
     out.push_sql(", ");
@@ -98,6 +103,8 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_bind_param::<Timestamptz, _>(&self.expires_at)?;
     out.push_sql(", ");
     out.push_bind_param::<Text, _>(&self.identity)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Text>, _>(&self.source_tags)?;
     out.push_sql(
         " FROM owner RETURNING id, owner_id, created_at), \
          counted AS (INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export), \

@@ -30,6 +30,7 @@ mod resend;
 mod rows;
 mod schema;
 mod settings;
+mod source_tags;
 mod statement;
 mod uploads;
 mod url;

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
-    RunQueryDsl, SelectableHelper as _,
-    dsl::exists,
+    ExpressionMethods as _, OptionalExtension as _, PgArrayExpressionMethods as _, PgConnection,
+    QueryDsl as _, RunQueryDsl, SelectableHelper as _,
     pg::Pg,
     sql_types::{BigInt, Text},
 };
@@ -13,10 +12,7 @@ use domain::{Export, ListQuery, Owner, SortDirection, SortField};
 use uuid::Uuid;
 
 use crate::{
-    error::StoreError,
-    pool::Store,
-    rows::ExportRow,
-    schema::{exports, resources},
+    error::StoreError, pool::Store, rows::ExportRow, schema::exports, source_tags::wanted_tag,
     statement::prepared_statement,
 };
 
@@ -49,12 +45,16 @@ prepared_statement!(CountOf, (BigInt, BigInt), |self, out| {
 
 impl Store {
     /// The exports of `owner` that match `query`, expired ones included, deleted ones not. The count is
-    /// exact; for pages that do not lie deep it is taken a moment before the page.
+    /// exact; for pages that do not lie deep it is taken a moment before the page. With a filter or a deep
+    /// page it reads up to all rows of `owner`, and few such calls run at a time.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn list_exports(&self, owner: Owner, query: ListQuery) -> Result<ExportPage, StoreError> {
-        self.statement("list exports", move |connection| {
+        if !has_filter(&query) && query.offset < DEEP {
+            return self.statement("list exports", move |connection| list(connection, &owner, &query)).await;
+        }
+        self.long_statement("search exports", move |connection| {
             if query.offset < DEEP {
                 return list(connection, &owner, &query);
             }
@@ -75,8 +75,8 @@ fn list(connection: &mut PgConnection, owner: &Owner, query: &ListQuery) -> Resu
     let count = u64::try_from(count).unwrap_or(0);
     let exports = match query {
         ListQuery { limit: 0, .. } => Vec::new(),
-        ListQuery { offset, .. } if *offset < DEEP => page(connection, owner_id, query)?,
         ListQuery { offset, .. } if *offset >= count => Vec::new(),
+        ListQuery { offset, .. } if *offset < DEEP => page(connection, owner_id, query)?,
         _ => deep_page(connection, owner_id, query, count)?,
     };
     Ok(ExportPage { count, exports })
@@ -168,23 +168,8 @@ fn matching(owner_id: i64, query: &ListQuery) -> exports::BoxedQuery<'_, Pg> {
     if let Some(start) = query.expires_at {
         rows = rows.filter(exports::expires_at.between(start, ListQuery::window_end(start)));
     }
-    // EXISTS, not a join: an export with several matching sources is one row.
-    let of_export = resources::export_id.eq(exports::id);
-    match (&query.application, &query.resource) {
-        (None, None) => {}
-        (Some(application), None) => {
-            rows = rows.filter(exists(
-                resources::table.filter(of_export.and(resources::application.eq(application))),
-            ));
-        }
-        (None, Some(resource)) => {
-            rows =
-                rows.filter(exists(resources::table.filter(of_export.and(resources::resource.eq(resource)))));
-        }
-        (Some(application), Some(resource)) => {
-            let both = resources::application.eq(application).and(resources::resource.eq(resource));
-            rows = rows.filter(exists(resources::table.filter(of_export.and(both))));
-        }
+    if let Some(tag) = wanted_tag(query.application.as_deref(), query.resource.as_deref()) {
+        rows = rows.filter(exports::source_tags.contains(vec![tag]));
     }
     rows
 }

@@ -36,6 +36,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 pub struct Store {
     pool: r2d2::Pool<Manager>,
     permits: Arc<Semaphore>,
+    /// For calls that may read a million rows: a quarter of the connections, so that the others stay free.
+    long_permits: Arc<Semaphore>,
     wait: Duration,
     longest: Duration,
     pub(crate) settings: Arc<Settings>,
@@ -71,7 +73,9 @@ impl Store {
             .connection_timeout(2 * RETRY_PAUSE)
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(Manager::new(Arc::clone(&settings)));
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)), wait, longest, settings }
+        let permits = Arc::new(Semaphore::new(size as usize));
+        let long_permits = Arc::new(Semaphore::new((size as usize / 4).max(1)));
+        Self { pool, permits, long_permits, wait, longest, settings }
     }
 
     /// Runs `work` as one transaction: all of it or nothing. `work` is run again when it collides with
@@ -97,6 +101,26 @@ impl Store {
         F: Fn(&mut PgConnection) -> Result<T, StoreError> + Send + 'static,
     {
         self.run(name, work).await
+    }
+
+    /// As [`Store::statement`], for work that reads as many rows as a caller has: only a part of the
+    /// connections does such work at a time.
+    ///
+    /// # Errors
+    /// What `work` returns, and [`StoreError`] of its own; [`StoreError::Busy`] also when others do such work.
+    pub(crate) async fn long_statement<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let permit = timeout(self.wait, Arc::clone(&self.long_permits).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else { return Err(StoreError::Busy) };
+        self.run(name, move |connection| {
+            // Dropped with the work, and not when the caller goes away.
+            let _permit = &permit;
+            work(connection)
+        })
+        .await
     }
 
     async fn run<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>

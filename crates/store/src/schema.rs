@@ -31,6 +31,7 @@ diesel::table! {
         requester_identity -> Nullable<Text>,
         deleted_at -> Nullable<Timestamptz>,
         released_at -> Nullable<Timestamptz>,
+        source_tags -> Array<Text>,
     }
 }
 

@@ -57,6 +57,8 @@ async fn each_filter_lets_only_exact_matches_pass() {
         (ListQuery { application: text("other"), ..all() }, vec![one]),
         (ListQuery { application: text("application"), ..all() }, vec![one, two, three]),
         (ListQuery { resource: text("special"), ..all() }, vec![three]),
+        (ListQuery { application: text("oth"), ..all() }, vec![]),
+        (ListQuery { application: text("other\u{1f}resource-1"), ..all() }, vec![]),
         // Of the same source: `other` has only resource-1.
         (ListQuery { application: text("other"), resource: text("resource-0"), ..all() }, vec![]),
         (ListQuery { application: text("other"), resource: text("resource-1"), ..all() }, vec![one]),
@@ -174,8 +176,8 @@ async fn a_deep_page_is_a_part_of_the_whole_from_either_end() {
     let fixture = Fixture::new().await;
     fixture.add(|draft| draft.name = domain::ExportName::parse("other").unwrap()).await;
     // Values come up in no order, each twelve times or more.
-    let fill = "INSERT INTO exports (id, owner_id, name, format, created_at, expires_at) \
-                SELECT md5(n::text)::uuid, 1, 'n' || n % 7, 'json', '2026-01-01'::timestamptz + n % 211 * interval '1 hour', \
+    let fill = "INSERT INTO exports (id, owner_id, name, format, source_tags, created_at, expires_at) \
+                SELECT md5(n::text)::uuid, 1, 'n' || n % 7, 'json', '{}', '2026-01-01'::timestamptz + n % 211 * interval '1 hour', \
                 '2026-02-01'::timestamptz + n % 13 * interval '1 day' FROM generate_series(1, 2600) n; \
                 UPDATE exports SET deleted_at = now() WHERE id IN (SELECT id FROM exports ORDER BY id LIMIT 100); \
                 UPDATE owners SET export_count = (SELECT count(*) FROM exports WHERE deleted_at IS NULL) - 1";

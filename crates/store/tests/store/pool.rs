@@ -6,7 +6,7 @@ use std::{
 };
 
 use diesel::{PgConnection, connection::SimpleConnection as _};
-use domain::{ExportDraft, Period, Secret, SourceError};
+use domain::{ExportDraft, ListQuery, Period, Secret, SourceError};
 use store::{AnswerOutcome, Settings, Store, StoreError};
 use testkit::{Fault, FaultProxy, poll_until};
 
@@ -129,6 +129,24 @@ async fn what_takes_too_long_is_given_up_as_unavailable_and_its_connection_close
         let settled = poll_until(PATIENCE, async || Ok(Some(answer(&fixture.store, &draft).await?))).await;
         assert!(matches!(settled.unwrap(), AnswerOutcome::Settled(_)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_leave_most_connections_to_others() {
+    let (fixture, _) = impatient(|settings| settings.pool_size = 4).await;
+    let mut holder = fixture.connection();
+    holder.batch_execute("BEGIN; LOCK TABLE exports").unwrap();
+    let mut held = Held { holder, observer: fixture.connection() };
+    let search = |name: &str| ListQuery { name: Some(name.to_owned()), ..ListQuery::default() };
+    let (store, query) = (fixture.store.clone(), search("first"));
+    let first = tokio::spawn(async move { store.list_exports(owner("jdoe"), query).await });
+    held.awaited_by(1).await;
+    let second = fixture.store.list_exports(owner("jdoe"), search("second")).await;
+    assert!(matches!(second, Err(StoreError::Busy)), "{second:?}");
+    fixture.store.check().await.unwrap();
+    drop(held);
+    assert_eq!(first.await.unwrap().unwrap().count, 0);
+    fixture.store.list_exports(owner("jdoe"), search("second")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

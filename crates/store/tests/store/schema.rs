@@ -84,6 +84,7 @@ fn columns_of_diesel() -> BTreeSet<String> {
 
 fn in_postgres(kind: &str) -> &'static str {
     match kind {
+        "Array<Text>" => "text[]",
         "BigInt" => "bigint",
         "Bool" => "boolean",
         "Binary" => "bytea",
