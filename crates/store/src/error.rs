@@ -5,11 +5,18 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// Why a call to the database has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is starting, stopping or read-only, or took too long. Nothing was
+    /// The database cannot be reached, is starting, stopping or read-only, or does not answer. Nothing was
     /// changed, or the change is not known to be durable; trying again later is right.
     #[error("the database is not available: {reason}")]
     Unavailable {
         /// What the driver said.
+        reason: String,
+    },
+    /// Postgres gave up a statement that ran too long or waited too long for a lock. Nothing was changed, and
+    /// the connection is in order; trying again later is right.
+    #[error("the database took too long: {reason}")]
+    TimedOut {
+        /// What Postgres said.
         reason: String,
     },
     /// Every connection is busy. Trying again later is right.
@@ -39,12 +46,16 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again later, unchanged, may succeed.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Busy | Self::Collision)
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Busy | Self::Collision)
     }
 }
 
-/// What Postgres says, in the words of its C locale (which the pool asks for), when the server and not the
-/// statement is at fault: diesel does not pass on the SQLSTATE.
+/// What Postgres says when a limit that the pool has set has passed. These and the words below are those of
+/// its C locale, which the pool asks for: diesel does not pass on the SQLSTATE.
+const LIMIT_PASSED: [&str; 2] =
+    ["canceling statement due to statement timeout", "canceling statement due to lock timeout"];
+
+/// What Postgres says when the server and not the statement is at fault.
 const SERVER_AT_FAULT: [&str; 7] = [
     "canceling statement due to",
     "terminating connection due to",
@@ -67,6 +78,9 @@ impl From<DieselError> for StoreError {
             ) => Self::Unavailable { reason: info.message().to_owned() },
             DieselError::DatabaseError(_, info) if info.message().starts_with("deadlock detected") => {
                 Self::Collision
+            }
+            DieselError::DatabaseError(_, info) if LIMIT_PASSED.contains(&info.message()) => {
+                Self::TimedOut { reason: info.message().to_owned() }
             }
             DieselError::DatabaseError(_, info)
                 if SERVER_AT_FAULT.iter().any(|words| info.message().starts_with(words)) =>

@@ -145,6 +145,8 @@ impl Store {
                 let outcome = work(&mut pooled.connection);
                 match &outcome {
                     Err(StoreError::Collision) if runs < MAX_RUNS => runs += 1,
+                    // Not after `TimedOut`: to open another would only be more work for a slow server. Should it
+                    // be within a transaction still, the pool notices.
                     Err(StoreError::Unavailable { .. }) => {
                         pooled.broken = true;
                         return outcome;
