@@ -25,33 +25,21 @@ const OVERDUE: &str = "r.status = 'pending' AND r.deadline_at <= $1 AND NOT EXIS
 impl Store {
     /// Fails up to `limit` sources whose deadline has passed at `now`, the longest overdue first, and the
     /// others of their exports, one transaction for each export. Returns how many exports it changed. Several
-    /// callers at once share the work: an export that somebody has locked is left to the next call.
+    /// callers at once share the work: an export that somebody has locked is left to the next call, and one
+    /// that cannot be read is passed over.
     ///
     /// # Errors
     /// [`StoreError`]; what was settled before stays settled.
     pub async fn fail_overdue(&self, now: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
-        let due = self
-            .statement("find overdue", move |connection| {
-                let sql = format!(
-                    "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
-                     JOIN exports e ON e.id = r.export_id AND e.deleted_at IS NULL \
-                     WHERE {OVERDUE} ORDER BY r.deadline_at LIMIT $2) due"
-                );
-                let due: Vec<Overdue> = diesel::sql_query(sql)
-                    .bind::<sql_types::Timestamptz, _>(now)
-                    .bind::<sql_types::BigInt, _>(i64::from(limit))
-                    .load(connection)?;
-                Ok(due)
-            })
-            .await?;
-        let mut changed = 0;
-        for export in due {
-            let id = ExportId::from(export.id);
-            let failed =
-                self.tx("fail overdue", move |connection| fail_sources_of(connection, id, now)).await?;
-            changed += usize::from(failed);
-        }
-        Ok(changed)
+        let due = format!(
+            "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
+             JOIN exports e ON e.id = r.export_id AND e.deleted_at IS NULL \
+             WHERE {OVERDUE} AND r.export_id <> ALL($3) ORDER BY r.deadline_at LIMIT $2) due"
+        );
+        self.each_export("fail overdue", due, now, limit, move |connection, id| {
+            fail_sources_of(connection, id, now)
+        })
+        .await
     }
 }
 

@@ -13,6 +13,7 @@ mod deadlines;
 mod delete;
 mod deletions;
 mod download;
+mod each_export;
 mod error;
 mod find;
 mod freeze;

@@ -101,7 +101,7 @@ const HELD: &str =
 impl Store {
     /// Leases up to `limit` records that are due at `now`, until `lease_expires_at`, in the order to send
     /// them. Records not settled by then are leased again, and so sent again. Several callers at once get
-    /// different records.
+    /// different records. One that cannot be read is logged and left out, and so leased again later.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -119,7 +119,8 @@ impl Store {
                 .bind::<sql_types::Timestamptz, _>(lease_expires_at)
                 .bind::<sql_types::Uuid, _>(token.as_uuid())
                 .load(connection)?;
-            rows.into_iter().map(LeasedRecord::try_from).collect()
+            let readable = |row| LeasedRecord::try_from(row).inspect_err(log_unreadable).ok();
+            Ok(rows.into_iter().filter_map(readable).collect())
         })
         .await
     }
@@ -193,6 +194,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// The error names the row.
+fn log_unreadable(error: &StoreError) {
+    tracing::error!(%error, "a record of the outbox cannot be read");
 }
 
 /// Queues a record of an export within a transaction.

@@ -72,7 +72,7 @@ impl Store {
     /// Queues the objects of single sources that expired at or before `before`, ahead of their export: of up
     /// to `limit` sources, the longest expired first, and the others of their exports. A manifest without
     /// them is frozen first. Returns how many exports it changed; one that somebody has locked is left to the
-    /// next call.
+    /// next call, and one that cannot be read is passed over.
     ///
     /// # Errors
     /// [`StoreError`]; what was done for other exports stays done.
@@ -82,32 +82,15 @@ impl Store {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<usize, StoreError> {
-        let due = self
-            .statement("find expired sources", move |connection| {
-                let due: Vec<Picked> = diesel::sql_query(
-                    "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
-                     JOIN exports e ON e.id = r.export_id \
-                     WHERE r.status = 'complete' AND r.object_released_at IS NULL AND r.expires_at <= $1 \
-                     AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at \
-                     ORDER BY r.expires_at LIMIT $2) due",
-                )
-                .bind::<Timestamptz, _>(before)
-                .bind::<sql_types::BigInt, _>(i64::from(limit))
-                .load(connection)?;
-                Ok(due)
-            })
-            .await?;
-        let mut changed = 0;
-        for export in due {
-            let id = ExportId::from(export.id);
-            let released = self
-                .tx("release expired sources", move |connection| {
-                    release_sources_of(connection, id, before, now)
-                })
-                .await?;
-            changed += usize::from(released);
-        }
-        Ok(changed)
+        let due = "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
+                   JOIN exports e ON e.id = r.export_id \
+                   WHERE r.status = 'complete' AND r.object_released_at IS NULL AND r.expires_at <= $1 \
+                   AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at \
+                   AND e.id <> ALL($3) ORDER BY r.expires_at LIMIT $2) due";
+        self.each_export("release expired sources", due.to_owned(), before, limit, move |connection, id| {
+            release_sources_of(connection, id, before, now)
+        })
+        .await
     }
 
     /// Deletes the rows of up to `limit` expired exports that were released at or before `before`. Returns

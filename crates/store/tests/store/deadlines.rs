@@ -70,6 +70,21 @@ async fn overdue_sources_of_deleted_exports_do_not_hold_up_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exports_that_cannot_be_read_do_not_hold_up_the_others() {
+    let fixture = Fixture::new().await;
+    for _ in 0..3 {
+        let unreadable = fixture.create(&owner("jdoe"), 2).await;
+        fixture.spoil(&unreadable);
+    }
+    let draft = fixture.create(&owner("jdoe"), 1).await;
+    fixture.pass_deadline();
+    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 1);
+    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 0);
+    let ended = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    assert_eq!(ended.export.status, ExportStatus::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_export_ends_by_its_deadline_even_after_it_has_expired() {
     let fixture = Fixture::new().await;
     let (expired, released) =

@@ -44,6 +44,16 @@ fn place(drafts: &[&ExportDraft], row: &LeasedRecord) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_does_not_hold_up_the_others() {
+    let fixture = Fixture::new().await;
+    let (spoilt, other) = (fixture.create(&owner("jdoe"), 1).await, fixture.create(&owner("jdoe"), 1).await);
+    let spoil = format!("UPDATE outbox SET headers = '7' WHERE export_id = '{}'", spoilt.id);
+    fixture.connection().batch_execute(&spoil).unwrap();
+    assert_eq!(fixture.send(&[&other], 10).await, [(0, 0)]);
+    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_dispatchers_never_share_a_record() {
     let fixture = Fixture::new().await;
     for _ in 0..20 {

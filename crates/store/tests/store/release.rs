@@ -107,6 +107,27 @@ async fn a_source_that_expires_first_hands_over_its_object_once_the_archive_is_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exports_that_cannot_be_read_do_not_hold_up_the_sources_of_others() {
+    let fixture = Fixture::new().await;
+    let mut drafts = Vec::new();
+    for _ in 0..3 {
+        let mut draft = fixture.draft("Nightly", 2);
+        draft.sources[0].expires_at = fixture.now() + TimeDelta::hours(1);
+        fixture.create_from(&owner("jdoe"), &draft).await;
+        for source in &draft.sources {
+            fixture.deliver(draft.id, source.id, 1).await;
+        }
+        drafts.push(draft);
+    }
+    drafts[..2].iter().for_each(|draft| fixture.spoil(draft));
+    let late = fixture.now() + TimeDelta::hours(1);
+    assert_eq!(fixture.store.release_expired_sources(late, late, 1).await.unwrap(), 1);
+    assert_eq!(fixture.store.release_expired_sources(late, late, 1).await.unwrap(), 0);
+    let queued = fixture.queued_keys();
+    assert!(queued.len() == 1 && queued[0].starts_with(&drafts[2].id.to_string()), "{queued:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_reapers_share_the_work_in_batches() {
     let fixture = Fixture::new().await;
     for place in 0..24 {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_types};
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _,
+    sql_types,
+};
 use domain::{
     ApplicationName, Clock as _, ExportDraft, ExportFormat, ExportName, ManualClock, Owner, Period, Record,
     ResourceName, Secret, SourceDraft, StoredData,
@@ -105,6 +108,13 @@ impl Fixture {
         let data = stored(&attempt.object_key, fill);
         let (export_id, resource_id) = (attempt.export_id, attempt.resource_id);
         self.store.answer_with_data(export_id, resource_id, attempt.id, data, self.now()).await.unwrap()
+    }
+
+    /// Gives an export a value that this version does not know, as a later one may have written.
+    pub(crate) fn spoil(&self, draft: &ExportDraft) {
+        let sql = "ALTER TABLE exports DROP CONSTRAINT IF EXISTS exports_format_check; \
+                   UPDATE exports SET format = 'parquet' WHERE id =";
+        self.connection().batch_execute(&format!("{sql} '{}'", draft.id)).unwrap();
     }
 
     /// The keys that wait for deletion, sorted.
