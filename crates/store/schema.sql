@@ -56,8 +56,6 @@ COMMENT ON TABLE public.leases IS 'Work that one process at a time does, such as
 
 CREATE TABLE public.manifests (
     export_id uuid NOT NULL,
-    revision integer NOT NULL,
-    etag text NOT NULL,
     document text NOT NULL
 );
 

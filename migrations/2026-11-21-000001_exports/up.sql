@@ -97,8 +97,6 @@ COMMENT ON COLUMN resources.object_released_at IS 'When the object was handed to
 
 CREATE TABLE manifests (
     export_id uuid        PRIMARY KEY REFERENCES exports (id) ON DELETE CASCADE,
-    revision  integer     NOT NULL,
-    etag      text        NOT NULL,
     document  text        NOT NULL
 );
 COMMENT ON TABLE manifests IS 'The frozen archive of each ended export: what its bytes follow from. The latest revision only.';

@@ -46,6 +46,10 @@ pub struct Manifest {
     pub layout_version: u32,
     /// Counts from 1; a source that expires makes the next one.
     pub revision: u32,
+    /// The strong entity tag of the archive, without quotes: 32 hexadecimal digits that follow from everything
+    /// else here. Frozen with it, so that a later version, which may write a manifest otherwise, serves the
+    /// same bytes under the same tag.
+    pub etag: String,
     /// The export it belongs to.
     pub export_id: ExportId,
     /// The moment it tells of; the time of every file in the archive.
@@ -153,9 +157,10 @@ impl Manifest {
                 sha256: data.sha256_hex(),
             });
         }
-        Self {
+        let mut manifest = Self {
             layout_version,
             revision,
+            etag: String::new(),
             export_id: export.id,
             as_of,
             valid_until,
@@ -163,17 +168,18 @@ impl Manifest {
             members,
             meta_json: serde_json::json!(meta).to_string(),
             readme: readme(&meta),
-        }
+        };
+        manifest.etag = manifest.digest();
+        manifest
     }
 
-    /// Whether a file in it has expired at `now`, so that the next revision has to be frozen before it
-    /// is served.
-    pub fn is_outdated(&self, now: DateTime<Utc>) -> bool {
-        self.valid_until.is_some_and(|until| until <= now)
+    /// Whether the next revision has to be frozen before it is served at `now`: because a file in it has
+    /// expired, or because the rules of `layout_version` would give other bytes than its own.
+    pub fn is_outdated(&self, layout_version: u32, now: DateTime<Utc>) -> bool {
+        self.layout_version != layout_version || self.valid_until.is_some_and(|until| until <= now)
     }
 
-    /// The strong entity tag of the archive, without quotes: 32 hexadecimal digits.
-    pub fn etag(&self) -> String {
+    fn digest(&self) -> String {
         let document = serde_json::json!(self).to_string();
         let digest = Sha256::digest(document.as_bytes());
         digest[..16].iter().fold(String::with_capacity(32), |mut tag, byte| {
@@ -344,13 +350,21 @@ mod tests {
         let resources = [short_lived, resource(&export, complete())];
         let before = freeze(&export, &resources, export.created_at);
         assert_eq!((before.members.len(), before.valid_until), (2, Some(soon)));
-        assert!(!before.is_outdated(soon - TimeDelta::seconds(1)));
-        assert!(before.is_outdated(soon));
+        assert!(!before.is_outdated(1, soon - TimeDelta::seconds(1)));
+        assert!(before.is_outdated(1, soon));
         let after = freeze(&export, &resources, soon);
         let meta: Value = serde_json::from_str(&after.meta_json).unwrap();
         assert_eq!((after.members.len(), after.valid_until), (1, None));
         assert_eq!(meta["failed_files"][0]["error"]["code"], 410);
-        assert_ne!(before.etag(), after.etag());
+        assert_ne!(before.etag, after.etag);
+    }
+
+    #[test]
+    fn an_archive_of_another_layout_is_another_one() {
+        let (export, one) = (export(), 1);
+        let manifest = freeze(&export, &[resource(&export, complete())], export.created_at);
+        assert!(!manifest.is_outdated(one, export.created_at));
+        assert!(manifest.is_outdated(one + 1, export.created_at));
     }
 
     #[test]
@@ -360,8 +374,8 @@ mod tests {
         let (one, two) =
             (freeze(&export, &resources, export.created_at), freeze(&export, &resources, export.created_at));
         assert_eq!(one, two);
-        assert_eq!(one.etag(), two.etag());
-        assert_eq!(one.etag().len(), 32);
+        assert_eq!(one.etag, two.etag);
+        assert_eq!(one.etag.len(), 32);
     }
 
     #[test]

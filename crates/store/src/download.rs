@@ -1,5 +1,6 @@
 //! The archive of an export, if it can be downloaded.
 
+use archive::zip::LAYOUT_VERSION;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection,
@@ -53,7 +54,9 @@ impl Store {
             ExportStatus::Partial | ExportStatus::Complete => {}
         }
         match manifest {
-            Some(manifest) if !manifest.is_outdated(now) => Ok(Downloadable::Ready(Box::new(manifest))),
+            Some(manifest) if !manifest.is_outdated(LAYOUT_VERSION, now) => {
+                Ok(Downloadable::Ready(Box::new(manifest)))
+            }
             Some(_) => self.refreeze(id, now).await,
             // Released by a service whose clock is ahead of ours.
             None => Ok(Downloadable::Expired),

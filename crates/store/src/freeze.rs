@@ -132,17 +132,11 @@ pub(crate) fn freeze(
     diesel::insert_into(manifests::table)
         .values((
             manifests::export_id.eq(locked.export.id.as_uuid()),
-            manifests::revision.eq(i32::try_from(revision).unwrap_or(i32::MAX)),
-            manifests::etag.eq(manifest.etag()),
             manifests::document.eq(serde_json::json!(manifest).to_string()),
         ))
         .on_conflict(manifests::export_id)
         .do_update()
-        .set((
-            manifests::revision.eq(excluded(manifests::revision)),
-            manifests::etag.eq(excluded(manifests::etag)),
-            manifests::document.eq(excluded(manifests::document)),
-        ))
+        .set(manifests::document.eq(excluded(manifests::document)))
         .execute(connection)?;
     Ok(manifest)
 }
@@ -169,9 +163,9 @@ pub(crate) fn parse_manifest(id: ExportId, document: &str) -> Result<Manifest, S
     })
 }
 
-/// Freezes the revision that the expiry of single sources has made due by `now`, and returns the latest
-/// manifest. Each expiry counts as a revision of its own and the last one is frozen as of its moment, so
-/// that it does not matter who does it when, or how often.
+/// Freezes the revision that is due by `now`, and returns the latest manifest. Each expiry of single sources
+/// counts as a revision of its own and the last one is frozen as of its moment, so that it does not matter who
+/// does it when, or how often. A manifest for other layout rules than ours counts as one more.
 pub(crate) fn refreeze(
     connection: &mut PgConnection,
     locked: &LockedExport,
@@ -188,7 +182,11 @@ pub(crate) fn refreeze(
         .distinct()
         .order(resources::expires_at)
         .load(connection)?;
-    let Some(last) = expiries.last() else { return Ok(Some(manifest)) };
-    let revision = manifest.revision.saturating_add(u32::try_from(expiries.len()).unwrap_or(u32::MAX));
-    freeze(connection, locked, revision, *last).map(Some)
+    let relaid = manifest.layout_version != LAYOUT_VERSION;
+    if expiries.is_empty() && !relaid {
+        return Ok(Some(manifest));
+    }
+    let newer = u32::try_from(expiries.len()).unwrap_or(u32::MAX).saturating_add(relaid.into());
+    let as_of = expiries.last().copied().unwrap_or(manifest.as_of);
+    freeze(connection, locked, manifest.revision.saturating_add(newer), as_of).map(Some)
 }

@@ -63,8 +63,6 @@ diesel::table! {
 diesel::table! {
     manifests (export_id) {
         export_id -> Uuid,
-        revision -> Integer,
-        etag -> Text,
         document -> Text,
     }
 }

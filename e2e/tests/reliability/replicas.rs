@@ -133,7 +133,7 @@ async fn internal_apis_settle_one_export_together() {
     let answers = join_all(uploads).await;
     assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 202), "{answers:?}");
     let database = platform.rig.database().await.unwrap();
-    let frozen = "SELECT count(*) FROM manifests WHERE revision = 1";
+    let frozen = "SELECT count(*) FROM manifests WHERE document::json->>'revision' = '1'";
     assert_eq!(count(&database, frozen).await.unwrap(), 1);
     assert_eq!(platform.audit().await.archives, 1);
 }

@@ -39,7 +39,7 @@ pub(super) async fn serve_archive(
     req: &HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let layout = layout(manifest).map_err(|error| ApiError::Layout(manifest.export_id, error))?;
-    let tag = EntityTag::strong(manifest.etag()).map_err(HttpError::internal)?;
+    let tag = EntityTag::strong(manifest.etag.clone()).map_err(HttpError::internal)?;
     let (total, headers) = (layout.total_bytes(), Headers { manifest, tag: &tag });
     match conditions(req.headers()).evaluate(method(req), &tag, total) {
         Answer::Whole => send(blobs, req, headers.begin(StatusCode::OK), &layout, 0..total).await,
