@@ -26,7 +26,7 @@ pub const LAYOUT_VERSION: u32 = 1;
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// File name inside the archive, as [`crate::names::MemberNames`] gives them.
+    /// File name inside the archive: safe and unique (see [`crate::names`]).
     pub name: String,
     /// CRC-32 of the uncompressed bytes.
     pub crc32: u32,

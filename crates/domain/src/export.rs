@@ -30,14 +30,6 @@ impl ExportFormat {
             Self::Csv => "csv",
         }
     }
-
-    /// The media type of the uncompressed bytes.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Csv => "text/csv",
-        }
-    }
 }
 
 impl FromStr for ExportFormat {

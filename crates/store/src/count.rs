@@ -3,7 +3,7 @@
 //! Each change adds a row to `export_count_deltas`; the count is the owner's number plus the sum of the
 //! deltas, in one snapshot. Deltas are folded into the owner's number now and then.
 
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, sql_types::BigInt};
+use diesel::{ExpressionMethods as _, RunQueryDsl as _, sql_types::BigInt};
 
 use crate::{error::StoreError, pool::Store, schema::export_count_deltas};
 
@@ -35,17 +35,6 @@ impl Store {
             .bind::<BigInt, _>(FOLD_LOCK)
             .execute(connection)?;
             Ok(folded)
-        })
-        .await
-    }
-
-    /// How many deltas wait to be folded.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn unfolded_export_counts(&self) -> Result<i64, StoreError> {
-        self.statement("unfolded export counts", |connection| {
-            Ok(export_count_deltas::table.count().get_result(connection)?)
         })
         .await
     }

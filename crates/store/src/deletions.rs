@@ -68,15 +68,4 @@ impl Store {
         })
         .await
     }
-
-    /// How many objects wait to be deleted.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count_object_deletions(&self) -> Result<i64, StoreError> {
-        self.statement("count object deletions", |connection| {
-            Ok(object_deletions::table.count().get_result(connection)?)
-        })
-        .await
-    }
 }

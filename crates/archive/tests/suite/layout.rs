@@ -179,9 +179,13 @@ fn a_name_that_is_not_safe_is_refused() {
 }
 
 #[test]
-fn names_that_differ_only_by_case_are_refused() {
-    let entries = vec![Entry::inline("meta.json", ""), Entry::inline("Meta.JSON", "")];
-    assert_eq!(error(entries), LayoutError::DuplicateName { name: "Meta.JSON".to_owned() });
+fn names_that_a_file_system_takes_for_the_same_are_refused() {
+    for (one, other) in
+        [("meta.json", "Meta.JSON"), ("ÄRGER", "ärger"), ("stra\u{df}e", "STRASSE"), ("\u{fb01}le", "file")]
+    {
+        let entries = vec![Entry::inline(one, ""), Entry::inline(other, "")];
+        assert_eq!(error(entries), LayoutError::DuplicateName { name: other.to_owned() });
+    }
 }
 
 #[test]
