@@ -6,8 +6,12 @@ use chrono::TimeDelta;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// A length of time in settings, written with its unit: `500ms`, `30s`, `24h`, `7days`, `1h 30m`.
-/// A bare number is refused, because it does not say seconds or milliseconds.
+/// The longest period, 1,000 years of 365.25 days: the present and a few of them stay within the times that
+/// chrono, PostgreSQL and RFC 3339 can write.
+const LONGEST: Duration = Duration::from_hours(1000 * 8766);
+
+/// A length of time in settings, written with its unit: `500ms`, `30s`, `24h`, `7days`, `1h 30m`; at most 1,000
+/// years. A bare number is refused, because it does not say seconds or milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Period(Duration);
@@ -28,22 +32,23 @@ impl Period {
         self.0
     }
 
-    /// As a difference of times; the longest one there is where it would not fit.
+    /// As a difference of times that can be added to the present, and so at most 1,000 years.
     pub fn as_time_delta(self) -> TimeDelta {
-        TimeDelta::from_std(self.0).unwrap_or(TimeDelta::MAX)
+        TimeDelta::from_std(self.0.min(LONGEST)).unwrap_or_default()
     }
 }
 
-/// A text that is not a length of time with its unit.
+/// A text that is not a length of time with its unit, or is an absurd one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a length of time such as 500ms, 30s, 24h or 7days")]
+#[error("`{0}` is not a length of time such as 500ms, 30s, 24h or 7days, up to 1000years")]
 pub struct InvalidPeriod(String);
 
 impl FromStr for Period {
     type Err = InvalidPeriod;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self).map_err(|_| InvalidPeriod(text.to_owned()))
+        let period = humantime::parse_duration(text).ok().filter(|period| *period <= LONGEST);
+        period.map(Self).ok_or_else(|| InvalidPeriod(text.to_owned()))
     }
 }
 
@@ -91,6 +96,8 @@ impl JsonSchema for Period {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Datelike as _, Utc};
+
     use super::*;
 
     #[test]
@@ -101,6 +108,18 @@ mod tests {
             assert_eq!(period.to_string().parse(), Ok(period), "{text}");
         }
         assert_eq!(Period::from_millis(500).to_string(), "500ms");
+    }
+
+    #[test]
+    fn an_absurd_period_is_refused_and_any_other_can_be_added_to_a_time() {
+        for text in ["1001years", "1000000years", "18446744073709551615s"] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+        let now: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        for longest in ["1000years".parse().unwrap(), Period::from_secs(u64::MAX)] {
+            assert_eq!((now + longest.as_time_delta()).year(), 3026);
+            assert_eq!((now - longest.as_time_delta()).year(), 1025);
+        }
     }
 
     #[test]
