@@ -1,6 +1,6 @@
 //! What a customer may ask for: the body of a create request, checked into a draft (S0-25 to S0-30, S0-42).
 
-use chrono::{DateTime, Datelike as _, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -213,12 +213,15 @@ fn parse_time(value: Option<&Value>) -> Result<Option<DateTime<Utc>>, CreateErro
         Some(other) => return Err(CreateError::InvalidDate(excerpt(&other.to_string()))),
     };
     let invalid = || CreateError::InvalidDate(excerpt(text));
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| invalid())?.with_timezone(&Utc);
+    let given = DateTime::parse_from_rfc3339(text).map_err(|_| invalid())?;
+    // As Postgres keeps it, so that every answer shows the same: whole microseconds, and a leap second, which
+    // few programs can read, is the second after it.
+    let time = DateTime::from_timestamp_micros(given.timestamp_micros()).ok_or_else(invalid)?;
     // An offset can move a time into a year that RFC 3339 cannot write, and so no answer of ours.
     if !(0..=9999).contains(&time.year()) {
         return Err(invalid());
     }
-    Ok(Some(time.trunc_subsecs(6)))
+    Ok(Some(time))
 }
 
 /// The beginning of what the caller sent, so that an answer is never as large as the request.
@@ -345,6 +348,21 @@ mod tests {
                 assert!(parse(&with(pointer, key, Some(json!(inside)))).is_ok(), "{inside}");
             }
         }
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_will_be_kept() {
+        for (given, kept) in [
+            ("2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"),
+            ("2026-12-31T23:59:60.5Z", "2027-01-01T00:00:00.5Z"),
+            ("2026-12-31T23:59:59.9999999Z", "2026-12-31T23:59:59.999999Z"),
+            ("1960-01-01T00:00:00.0000019Z", "1960-01-01T00:00:00.000001Z"),
+        ] {
+            let draft = parse(&with("", "expires_at", Some(json!(given)))).unwrap();
+            assert_eq!(draft.expires_at, kept.parse::<DateTime<Utc>>().unwrap(), "{given}");
+        }
+        let past_the_end = with("", "expires_at", Some(json!("9999-12-31T23:59:60Z")));
+        assert!(matches!(parse(&past_the_end), Err(CreateError::InvalidDate(_))));
     }
 
     #[test]

@@ -89,7 +89,7 @@ async fn times_at_the_edges_of_the_calendar_are_taken() {
     ];
     for time in times {
         let export = app.create(&customer, &wanted(&json!({"expires_at": time}))).await;
-        app.status(&export).await;
+        assert_eq!(app.status(&export).await["expires_at"], export.body["expires_at"], "{time}");
     }
     let queries = ["created_at=9999-12-31", "expires_at=9999-12-31T23:59:59Z", "expires_at=0000-01-01"];
     for query in queries {
