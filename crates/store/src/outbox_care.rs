@@ -84,18 +84,16 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<usize, StoreError> {
         self.statement("requeue records", move |connection| {
-            let mut parked = diesel::update(outbox::table)
-                .filter(outbox::parked_at.is_not_null())
-                .set((
-                    outbox::parked_at.eq(None::<DateTime<Utc>>),
-                    outbox::due_at.eq(now),
-                    outbox::attempts.eq(0),
-                ))
-                .into_boxed();
-            if let Some(ids) = &ids {
-                parked = parked.filter(outbox::id.eq_any(ids));
-            }
-            Ok(parked.execute(connection)?)
+            // Locked in the order of their ids, as everywhere.
+            let requeued = diesel::sql_query(
+                "WITH parked AS (SELECT id FROM outbox WHERE parked_at IS NOT NULL \
+                 AND ($1 IS NULL OR id = ANY($1)) ORDER BY id FOR UPDATE) \
+                 UPDATE outbox o SET parked_at = NULL, due_at = $2, attempts = 0 FROM parked WHERE o.id = parked.id",
+            )
+            .bind::<sql_types::Nullable<sql_types::Array<sql_types::BigInt>>, _>(&ids)
+            .bind::<sql_types::Timestamptz, _>(now)
+            .execute(connection)?;
+            Ok(requeued)
         })
         .await
     }
