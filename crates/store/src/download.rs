@@ -64,13 +64,17 @@ impl Store {
     }
 
     async fn refreeze(&self, id: ExportId, now: DateTime<Utc>) -> Result<Downloadable, StoreError> {
-        let manifest = self
-            .tx("refreeze", move |connection| match lock_export(connection, id)? {
-                Some(locked) => refreeze(connection, &locked, now),
-                None => Ok(None),
+        self.tx("refreeze", move |connection| {
+            let Some(locked) = lock_export(connection, id)? else { return Ok(Downloadable::NotFound) };
+            let manifest = refreeze(connection, &locked, now)?;
+            // Without a manifest it was released, or its data was lost, since it was looked at.
+            Ok(match manifest {
+                Some(manifest) => Downloadable::Ready(Box::new(manifest)),
+                None if locked.export.status == ExportStatus::Failed => Downloadable::AllFailed,
+                None => Downloadable::Expired,
             })
-            .await?;
-        Ok(manifest.map_or(Downloadable::NotFound, |manifest| Downloadable::Ready(Box::new(manifest))))
+        })
+        .await
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{ExportDraft, Manifest, ids::AttemptId};
 use futures_util::future::join_all;
 use store::{Downloadable, NewAttempt};
 
-use crate::support::{Fixture, draft, owner};
+use crate::support::{Fixture, Held, draft, owner};
 
 /// An export of now with four sources. The first two expire a day after its creation, the third two days
 /// after, the last with the export.
@@ -108,6 +108,20 @@ async fn a_tag_is_served_as_it_was_frozen() {
     let frozen = format!("UPDATE manifests SET document = replace(document, '{tag}', 'of-another-version')");
     fixture.connection().batch_execute(&frozen).unwrap();
     assert_eq!(fixture.manifest(&draft, 0).await.etag, "of-another-version");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_is_released_while_a_download_looks_at_it_has_expired() {
+    let fixture = Fixture::new().await;
+    let draft = expiring(fixture.now());
+    fixture.complete(&draft).await;
+    let mut held = Held::row_of(&fixture, &draft);
+    let (store, id, later) = (fixture.store.clone(), draft.id, draft.created_at + TimeDelta::days(1));
+    let download = tokio::spawn(async move { store.find_download(owner("jdoe"), id, later).await });
+    held.awaited_by(1).await;
+    let release = "DELETE FROM manifests; UPDATE exports SET released_at = now(); COMMIT";
+    held.holder.batch_execute(release).unwrap();
+    assert_eq!(download.await.unwrap().unwrap(), Downloadable::Expired);
 }
 
 #[tokio::test(flavor = "multi_thread")]

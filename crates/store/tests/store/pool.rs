@@ -5,14 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{PgConnection, connection::SimpleConnection as _};
+use diesel::connection::SimpleConnection as _;
 use domain::{ExportDraft, ListQuery, Period, Secret, SourceError};
 use store::{AnswerOutcome, Settings, Store, StoreError};
 use testkit::{Fault, FaultProxy, poll_until};
 
-use crate::support::{Fixture, number, owner, settings};
-
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::{Fixture, Held, PATIENCE, number, owner, settings};
 
 /// A fixture whose store has two connections and little patience, with an export.
 async fn impatient(change: impl FnOnce(&mut Settings)) -> (Fixture, ExportDraft) {
@@ -29,30 +27,6 @@ async fn impatient(change: impl FnOnce(&mut Settings)) -> (Fixture, ExportDraft)
     });
     let draft = draft.await.unwrap();
     (fixture, draft)
-}
-
-/// Holds the row of an export until it is dropped.
-struct Held {
-    holder: PgConnection,
-    /// Outside that transaction, which would see the same activity for ever.
-    observer: PgConnection,
-}
-
-impl Held {
-    fn row_of(fixture: &Fixture, draft: &ExportDraft) -> Self {
-        let mut holder = fixture.connection();
-        let lock = format!("BEGIN; SELECT FROM exports WHERE id = '{}' FOR UPDATE", draft.id);
-        holder.batch_execute(&lock).unwrap();
-        Self { holder, observer: fixture.connection() }
-    }
-
-    /// Waits until so many sessions wait for the row.
-    async fn awaited_by(&mut self, sessions: i64) {
-        let sql = "SELECT count(*) AS n FROM pg_stat_activity \
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let reached = async || Ok((number(&mut self.observer, sql) == sessions).then_some(()));
-        poll_until(PATIENCE, reached).await.unwrap();
-    }
 }
 
 /// A call that waits for the row of the export.

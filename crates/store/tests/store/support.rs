@@ -3,6 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +18,10 @@ use domain::{
 };
 use store::{AnswerOutcome, CreateExport, NewAttempt, Settings, Store};
 
-use testkit::TestDatabase;
+use testkit::{TestDatabase, poll_until};
+
+/// How long a test waits for what must happen, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The text that the copies below are made from.
 const MIGRATIONS: &str = include_str!("../../../../migrations/2026-11-21-000001_exports/up.sql");
@@ -124,6 +128,30 @@ impl Fixture {
 
     pub(crate) fn attempts(&self) -> i64 {
         self.number("SELECT count(*) AS n FROM upload_attempts")
+    }
+}
+
+/// Holds the row of an export until it is dropped.
+pub(crate) struct Held {
+    pub(crate) holder: PgConnection,
+    /// Outside that transaction, which would see the same activity for ever.
+    pub(crate) observer: PgConnection,
+}
+
+impl Held {
+    pub(crate) fn row_of(fixture: &Fixture, draft: &ExportDraft) -> Self {
+        let mut holder = fixture.connection();
+        let lock = format!("BEGIN; SELECT FROM exports WHERE id = '{}' FOR UPDATE", draft.id);
+        holder.batch_execute(&lock).unwrap();
+        Self { holder, observer: fixture.connection() }
+    }
+
+    /// Waits until so many sessions wait for the row.
+    pub(crate) async fn awaited_by(&mut self, sessions: i64) {
+        let sql = "SELECT count(*) AS n FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let reached = async || Ok((number(&mut self.observer, sql) == sessions).then_some(()));
+        poll_until(PATIENCE, reached).await.unwrap();
     }
 }
 
