@@ -1,5 +1,7 @@
 //! Creating an export: the export, its sources and the records that ask for them, all or nothing.
 
+use std::fmt;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
@@ -14,7 +16,6 @@ use crate::{
 };
 
 /// An export to create. Built once, so that a collision can run it again without cloning it.
-#[derive(Debug)]
 pub struct CreateExport {
     owner: Owner,
     id: Uuid,
@@ -77,6 +78,16 @@ impl CreateExport {
             create.payloads.push(record.payload);
         }
         create
+    }
+}
+
+/// Id and size: the rest says who the customer is and what is looked for.
+impl fmt::Debug for CreateExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateExport")
+            .field("id", &self.id)
+            .field("sources", &self.resource_ids.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Creating exports.
 
-use domain::Owner;
+use domain::{Owner, ids::LeaseToken};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use store::CreateExport;
 
 use crate::support::{Fixture, owner, records_of, rows_of};
 
@@ -18,6 +19,26 @@ async fn creating_writes_the_export_its_sources_and_its_records_in_the_order_of_
     let queued = fixture.texts("SELECT convert_from(payload, 'UTF8') AS t FROM outbox ORDER BY id");
     let events: Vec<_> = draft.sources.iter().map(|source| source.event_id.to_string()).collect();
     assert_eq!(queued, events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn debug_output_shows_nothing_of_the_customer() {
+    let fixture = Fixture::new().await;
+    let mut draft = fixture.draft("salaries", 2);
+    draft.sources[0].filters = json!({"name": "hunter2"}).as_object().cloned();
+    let mut records = records_of(&draft);
+    records[0].payload = b"hunter2".to_vec();
+    let identity = "aWRlbnRpdHk=".to_owned();
+    let create = CreateExport::new(&draft, owner("jdoe"), identity, records, chrono::TimeDelta::days(1));
+    let shown = format!("{create:?}");
+    fixture.store.create_export(create).await.unwrap();
+    let (now, until) = (fixture.now(), fixture.now() + chrono::TimeDelta::minutes(1));
+    let leased = fixture.store.lease_records(LeaseToken::random(), now, until, 10).await.unwrap();
+    let shown = format!("{shown} {leased:?}");
+    for hidden in ["aWRlbnRpdHk=", "hunter2", "jdoe", "salaries", &format!("{:?}", b"hunter2")] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    assert!(shown.contains(&draft.id.to_string()), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
