@@ -17,7 +17,7 @@ impl Store {
     /// Runs `step` for the exports that `due` selects as `id`, each in a transaction of its own; `$1` is `at`,
     /// `$2` is `limit`, and it leaves out those in `$3`. Returns for how many `step` was true.
     ///
-    /// An export with a value that cannot be read is logged and passed over, and never keeps the others from
+    /// An export with a value that cannot be read is passed over, the first of each call is logged, and they never keeps the others from
     /// their turn, however many such there are.
     ///
     /// # Errors
@@ -46,13 +46,18 @@ impl Store {
                 match self.tx(name, move |connection| step(connection, id.into())).await {
                     Ok(done) => changed += usize::from(done),
                     Err(error @ StoreError::Corrupt { .. }) => {
-                        tracing::error!(export.id = %id, work = name, %error, "an export cannot be read");
+                        if unreadable.is_empty() {
+                            tracing::error!(export.id = %id, work = name, %error, "an export cannot be read");
+                        }
                         unreadable.push(id);
                     }
                     Err(error) => return Err(error),
                 }
             }
             if changed > 0 || unreadable.len() == known {
+                if unreadable.len() > 1 {
+                    tracing::error!(work = name, exports = unreadable.len(), "exports were passed over");
+                }
                 return Ok(changed);
             }
         }

@@ -28,6 +28,10 @@ pub struct ExportPage {
 /// From this offset on a page lies deep: reading the rows before it costs more than two more round trips.
 const DEEP: u64 = 1000;
 
+/// An owner with more exports than this shares a part of the connections with others of his kind for what reads
+/// them all.
+const FEW: i64 = 10_000;
+
 /// The id of an owner, and how many exports he has.
 struct CountOf(Owner);
 
@@ -46,21 +50,34 @@ prepared_statement!(CountOf, (BigInt, BigInt), |self, out| {
 impl Store {
     /// The exports of `owner` that match `query`, expired ones included, deleted ones not. The count is
     /// exact; for pages that do not lie deep it is taken a moment before the page. With a filter or a deep
-    /// page it reads up to all rows of `owner`, and few such calls run at a time.
+    /// page it reads up to all rows of `owner`; where these are many, few such calls run at a time.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn list_exports(&self, owner: Owner, query: ListQuery) -> Result<ExportPage, StoreError> {
-        if !has_filter(&query) && query.offset < DEEP {
-            return self.statement("list exports", move |connection| list(connection, &owner, &query)).await;
-        }
-        self.long_statement("search exports", move |connection| {
-            if query.offset < DEEP {
+        let deep = query.offset >= DEEP;
+        let reads_many = (has_filter(&query) || deep) && !self.has_few(owner.clone()).await?;
+        let work = move |connection: &mut PgConnection| {
+            if !deep {
                 return list(connection, &owner, &query);
             }
             // Of one snapshot, because what counts from the end must agree with the count.
             let mut snapshot = connection.build_transaction().repeatable_read().read_only();
             snapshot.run(|connection| list(connection, &owner, &query))
+        };
+        if reads_many {
+            self.long_statement("search exports", work).await
+        } else {
+            self.statement("list exports", work).await
+        }
+    }
+
+    /// Whether `owner` has so few exports that reading them all is a matter of milliseconds.
+    async fn has_few(&self, owner: Owner) -> Result<bool, StoreError> {
+        self.statement("count exports", move |connection| {
+            let counted: Option<(i64, i64)> =
+                RunQueryDsl::get_result(&CountOf(owner.clone()), connection).optional()?;
+            Ok(counted.is_none_or(|(_, all)| all <= FEW))
         })
         .await
     }

@@ -101,7 +101,8 @@ const HELD: &str =
 impl Store {
     /// Leases up to `limit` records that are due at `now`, until `lease_expires_at`, in the order to send
     /// them. Records not settled by then are leased again, and so sent again. Several callers at once get
-    /// different records. One that cannot be read is logged and left out, and so leased again later.
+    /// different records. One that cannot be read is logged and parked, so that people see it and the later ones
+    /// of its export go on.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -119,8 +120,18 @@ impl Store {
                 .bind::<sql_types::Timestamptz, _>(lease_expires_at)
                 .bind::<sql_types::Uuid, _>(token.as_uuid())
                 .load(connection)?;
-            let readable = |row| LeasedRecord::try_from(row).inspect_err(log_unreadable).ok();
-            Ok(rows.into_iter().filter_map(readable).collect())
+            let mut records = Vec::with_capacity(rows.len());
+            for row in rows {
+                let id = row.id;
+                match LeasedRecord::try_from(row) {
+                    Ok(record) => records.push(record),
+                    Err(error) => {
+                        tracing::error!(%error, "a record of the outbox cannot be read");
+                        park(connection, token, id, &error.to_string(), now)?;
+                    }
+                }
+            }
+            Ok(records)
         })
         .await
     }
@@ -181,24 +192,22 @@ impl Store {
         error: String,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.statement("park record", move |connection| {
-            let held = outbox::table.find(id).filter(outbox::lease_token.eq(token.as_uuid()));
-            let parked = diesel::update(held)
-                .set((
-                    outbox::parked_at.eq(now),
-                    outbox::lease_token.eq(None::<Uuid>),
-                    outbox::last_error.eq(&error),
-                ))
-                .execute(connection)?;
-            Ok(parked == 1)
-        })
-        .await
+        self.statement("park record", move |connection| park(connection, token, id, &error, now)).await
     }
 }
 
-/// The error names the row.
-fn log_unreadable(error: &StoreError) {
-    tracing::error!(%error, "a record of the outbox cannot be read");
+fn park(
+    connection: &mut PgConnection,
+    token: LeaseToken,
+    id: i64,
+    error: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let held = outbox::table.find(id).filter(outbox::lease_token.eq(token.as_uuid()));
+    let parked = diesel::update(held)
+        .set((outbox::parked_at.eq(now), outbox::lease_token.eq(None::<Uuid>), outbox::last_error.eq(error)))
+        .execute(connection)?;
+    Ok(parked == 1)
 }
 
 /// Queues a record of an export within a transaction.

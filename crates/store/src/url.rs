@@ -13,6 +13,8 @@ pub(crate) enum InvalidUrl {
     At,
     #[error("`%` must be followed by two hexadecimal digits: by itself it is written %25")]
     Percent,
+    #[error("an address in brackets must be whole, as in [::1]:5432")]
+    Brackets,
     #[error("the port is not a number; in a password `:` is written %3A, `/` %2F and `?` %3F")]
     Port,
     #[error("its parameters must have the form ?name=value&name=value")]
@@ -40,13 +42,11 @@ fn check(url: &str) -> Result<(), InvalidUrl> {
         return Err(InvalidUrl::At);
     }
     let escapes = rest.split('%').skip(1);
-    if !escapes.into_iter().all(|escape| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2) {
+    if !escapes.into_iter().all(is_escape) {
         return Err(InvalidUrl::Percent);
     }
     let hosts = if authority.contains('@') { hosts } else { authority };
-    if !hosts.split(',').all(has_port_or_none) {
-        return Err(InvalidUrl::Port);
-    }
+    hosts.split(',').try_for_each(check_host)?;
     let parameters = rest.split_once('?').map(|(_, parameters)| parameters);
     let is_pair = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| !name.is_empty());
     if parameters.is_some_and(|parameters| !parameters.split('&').all(is_pair)) {
@@ -55,10 +55,25 @@ fn check(url: &str) -> Result<(), InvalidUrl> {
     Ok(())
 }
 
-/// Whether what follows the name or address of a host is a port, or nothing.
-fn has_port_or_none(host: &str) -> bool {
-    let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
-    after.split_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+/// Whether what follows a `%` is a byte in hexadecimal, and not that of NUL, which libpq takes nowhere.
+fn is_escape(rest: &str) -> bool {
+    let digits = rest.get(..2).unwrap_or_default();
+    digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) && digits != "00"
+}
+
+/// A name or an address, the latter in brackets when it has colons, and maybe a port.
+fn check_host(host: &str) -> Result<(), InvalidUrl> {
+    let after = match host.strip_prefix('[') {
+        Some(bracketed) => match bracketed.split_once(']') {
+            Some((address, after)) if !address.is_empty() && (after.is_empty() || after.starts_with(':')) => {
+                after
+            }
+            _ => return Err(InvalidUrl::Brackets),
+        },
+        None => host,
+    };
+    let port = after.split_once(':').map_or("", |(_, port)| port);
+    if port.bytes().all(|byte| byte.is_ascii_digit()) { Ok(()) } else { Err(InvalidUrl::Port) }
 }
 
 #[cfg(test)]
@@ -89,6 +104,10 @@ mod tests {
             ("postgres://user:hunter?2@db/exports", InvalidUrl::At),
             ("postgres://user:hunter%2@db/exports", InvalidUrl::Percent),
             ("postgres://user:hunter%xx2@db/exports", InvalidUrl::Percent),
+            ("postgres://user:hunter2%00@db/exports", InvalidUrl::Percent),
+            ("postgres://user:hunter2@[::1]5432/exports", InvalidUrl::Brackets),
+            ("postgres://user:hunter2@[]:5432/exports", InvalidUrl::Brackets),
+            ("postgres://user:hunter2@[db/exports", InvalidUrl::Brackets),
             ("postgres://user:hunter2", InvalidUrl::Port),
             ("postgres://user:secret@db:hunter2/exports", InvalidUrl::Port),
             ("postgres://user:secret@db/exports?hunter2", InvalidUrl::Parameters),

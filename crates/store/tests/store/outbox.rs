@@ -44,13 +44,16 @@ fn place(drafts: &[&ExportDraft], row: &LeasedRecord) -> (usize, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn a_record_that_cannot_be_read_is_parked_and_does_not_hold_up_the_others() {
     let fixture = Fixture::new().await;
     let (spoilt, other) = (fixture.create(&owner("jdoe"), 1).await, fixture.create(&owner("jdoe"), 1).await);
     let spoil = format!("UPDATE outbox SET headers = '7' WHERE export_id = '{}'", spoilt.id);
     fixture.connection().batch_execute(&spoil).unwrap();
     assert_eq!(fixture.send(&[&other], 10).await, [(0, 0)]);
     assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox"), 1);
+    let parked = fixture.store.parked_records(10).await.unwrap();
+    assert_eq!(parked.len(), 1);
+    assert!(parked[0].last_error.contains("outbox.headers"), "{}", parked[0].last_error);
 }
 
 #[tokio::test(flavor = "multi_thread")]
