@@ -123,9 +123,12 @@ impl Servers {
     /// Starts what ended by itself again; what does not start is tried again at a later call.
     pub(crate) async fn restart_ended(&mut self) {
         let Self { postgres, kafka, s3, restarts } = self;
-        restarts.postgres.ensure(postgres.is_running(), async || postgres.restart().await).await;
-        restarts.kafka.ensure(kafka.is_running(), async || kafka.restart().await).await;
-        restarts.s3.ensure(s3.is_running(), async || s3.restart().await).await;
+        // Side by side: one that hangs keeps nobody from the others.
+        tokio::join!(
+            restarts.postgres.ensure(postgres.is_running(), async || postgres.restart().await),
+            restarts.kafka.ensure(kafka.is_running(), async || kafka.restart().await),
+            restarts.s3.ensure(s3.is_running(), async || s3.restart().await),
+        );
     }
 
     /// Stops all three in an orderly way.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What ran this long is taken as healthy: after its end the pauses begin short again.
+pub(crate) const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
 /// The pauses after the failures of one thing.
 #[derive(Debug)]

@@ -13,11 +13,9 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use crate::pauses::Pauses;
+use crate::pauses::{HEALTHY_AFTER, Pauses};
 
 const POLL: Duration = Duration::from_millis(50);
-/// A program that ran this long is taken as healthy: after its end the pauses begin short again.
-const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
 /// A program to keep running.
 #[derive(Debug, Clone, PartialEq, Eq)]
