@@ -174,9 +174,10 @@ impl Manifest {
     }
 
     /// Whether the next revision has to be frozen before it is served at `now`: because a file in it has
-    /// expired, or because the rules of `layout_version` would give other bytes than its own.
+    /// expired, or because it was made for other rules than those of `layout_version`. One for newer rules is
+    /// not: while versions change, those that know them serve it, and the others must not undo it.
     pub fn is_outdated(&self, layout_version: u32, now: DateTime<Utc>) -> bool {
-        self.layout_version != layout_version || self.valid_until.is_some_and(|until| until <= now)
+        self.layout_version < layout_version || self.valid_until.is_some_and(|until| until <= now)
     }
 
     fn digest(&self) -> String {

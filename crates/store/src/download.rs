@@ -54,6 +54,9 @@ impl Store {
             ExportStatus::Partial | ExportStatus::Complete => {}
         }
         match manifest {
+            Some(manifest) if manifest.layout_version > LAYOUT_VERSION => Err(StoreError::Unavailable {
+                reason: "the archive is laid out by rules of a newer version".to_owned(),
+            }),
             Some(manifest) if !manifest.is_outdated(LAYOUT_VERSION, now) => {
                 Ok(Downloadable::Ready(Box::new(manifest)))
             }

@@ -182,7 +182,7 @@ pub(crate) fn refreeze(
         .distinct()
         .order(resources::expires_at)
         .load(connection)?;
-    let relaid = manifest.layout_version != LAYOUT_VERSION;
+    let relaid = manifest.layout_version < LAYOUT_VERSION;
     if expiries.is_empty() && !relaid {
         return Ok(Some(manifest));
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
 use domain::{ExportDraft, Manifest, ids::AttemptId};
 use futures_util::future::join_all;
-use store::{Downloadable, NewAttempt};
+use store::{Downloadable, NewAttempt, StoreError};
 
 use crate::support::{Fixture, Held, draft, owner};
 
@@ -88,7 +88,7 @@ async fn an_archive_of_another_layout_is_frozen_anew_under_a_tag_of_its_own() {
     fixture.complete(&draft).await;
     let before = fixture.manifest(&draft, 0).await;
     let relaid =
-        "UPDATE manifests SET document = replace(document, '\"layout_version\":1', '\"layout_version\":7')";
+        "UPDATE manifests SET document = replace(document, '\"layout_version\":1', '\"layout_version\":0')";
     for (days, revision, members) in [(0, 2, 4), (1, 4, 2)] {
         fixture.connection().batch_execute(relaid).unwrap();
         let after = fixture.manifest(&draft, days).await;
@@ -160,4 +160,19 @@ async fn an_archive_whose_files_have_all_expired_still_says_what_was_in_it() {
     let manifest = fixture.manifest(&draft, 0).await;
     assert_eq!((manifest.members.len(), manifest.valid_until), (0, None));
     assert!(manifest.meta_json.contains("\"code\":410"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_a_newer_version_laid_out_is_left_to_it() {
+    let fixture = Fixture::new().await;
+    let draft = expiring(fixture.now());
+    fixture.complete(&draft).await;
+    let newer =
+        "UPDATE manifests SET document = replace(document, '\"layout_version\":1', '\"layout_version\":2')";
+    fixture.connection().batch_execute(newer).unwrap();
+    let answer = fixture.store.find_download(owner("jdoe"), draft.id, draft.created_at).await;
+    assert!(matches!(&answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    let kept =
+        fixture.number("SELECT count(*) AS n FROM manifests WHERE document LIKE '%\"layout_version\":2%'");
+    assert_eq!(kept, 1);
 }
