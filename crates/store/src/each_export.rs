@@ -17,8 +17,8 @@ impl Store {
     /// Runs `step` for the exports that `due` selects as `id`, each in a transaction of its own; `$1` is `at`,
     /// `$2` is `limit`, and it leaves out those in `$3`. Returns for how many `step` was true.
     ///
-    /// An export with a value that cannot be read is passed over, the first of each call is logged, and they never keeps the others from
-    /// their turn, however many such there are.
+    /// An export with a value that cannot be read is passed over: it never keeps the others from their turn,
+    /// however many such there are. The first of each call is logged, and how many there were.
     ///
     /// # Errors
     /// [`StoreError`]; what was done for other exports stays done.

@@ -15,3 +15,4 @@ mod listing;
 mod samples;
 mod status;
 mod support;
+mod uploads;

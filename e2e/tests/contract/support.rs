@@ -1,6 +1,7 @@
 //! Requests that many tests begin with.
 
-use e2e::{OTHER_APPLICATION, SOURCE_APPLICATION};
+use e2e::{AppSettings, Customer, Export, OTHER_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// A source of the usual application.
@@ -43,4 +44,31 @@ pub(crate) fn with(body: Value, pointer: &str, key: &str, value: Option<Value>) 
 pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
     groups == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || matches!(c, '0'..='9' | 'a'..='f'))
+}
+
+/// An app whose settings `change` has changed, with an export of one source.
+pub(crate) async fn one_export_with(change: impl FnOnce(&mut AppSettings)) -> (TestApp, Export) {
+    let app = TestApp::with(change).await;
+    let export = app.create(&Customer::new(), &one_source()).await;
+    (app, export)
+}
+
+/// An app with an export of one source.
+pub(crate) async fn one_export() -> (TestApp, Export) {
+    one_export_with(|_| ()).await
+}
+
+/// Who answers for it.
+pub(crate) fn usual() -> SourceApplication {
+    SourceApplication::named(SOURCE_APPLICATION)
+}
+
+/// A request of its application for its first source.
+pub(crate) fn posting(app: &TestApp, export: &Export, verb: &str) -> RequestBuilder {
+    app.answer(&usual(), Method::POST, &format!("{}/{verb}", export.sources[0].path))
+}
+
+/// What customers are told of its first source.
+pub(crate) async fn source_status(app: &TestApp, export: &Export) -> Value {
+    app.status(export).await["sources"][0].clone()
 }
