@@ -45,6 +45,9 @@ const CHECK_BYTES: usize = TRAILER_BYTES - END_OF_STREAM.len();
 ///
 /// Takes about 1 ms of processor time for [`BLOCK_BYTES`]: keep it off threads that serve others.
 /// Data longer than [`BLOCK_BYTES`] is cut into blocks of that size.
+///
+/// The same data need not give the same bytes twice (about one block of thousands differs by a byte or two):
+/// compare data by its digest, never by its deflated form.
 pub fn deflate_block(data: &[u8]) -> Vec<u8> {
     if data.len() <= BLOCK_BYTES {
         return isal::deflate(data);

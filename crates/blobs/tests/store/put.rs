@@ -109,7 +109,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_chunking_of_the_body_gives_the_same_object(
+    fn any_chunking_of_the_body_is_stored_as_the_same_data(
         bytes in 0..5 * MIB,
         chunk in prop_oneof![1_000..10_000_usize, 10_000..3 * MIB],
     ) {
@@ -119,7 +119,7 @@ proptest! {
             let put = place.blobs.put_gzip(&key, body(&data, chunk), NO_LIMIT, &NoJournal);
             let stored = put.await.unwrap();
             assert_eq!((stored.size_bytes, stored.sha256), (bytes as u64, sha256(&data)));
-            assert!(place.read_whole(&stored).await == gzipped(&data));
+            assert!(gunzip(&place.read_whole(&stored).await) == data);
         });
     }
 }

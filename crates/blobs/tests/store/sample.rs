@@ -54,7 +54,7 @@ pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     Sha256::digest(data).into()
 }
 
-/// The stored form of `data`, made by `archive` alone.
+/// The stored form of `data`, made by `archive` alone. Only noise, which is not compressed, always has the same.
 pub(crate) fn gzipped(data: &[u8]) -> Vec<u8> {
     use archive::gzip;
     let digest = gzip::Digest::of(data);
