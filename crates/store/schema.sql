@@ -1,5 +1,24 @@
 -- The schema that migrations/ make. Generated; see tests/store/schema.rs.
 
+CREATE TABLE public.application_keys (
+    id uuid NOT NULL,
+    application text NOT NULL,
+    sha256 bytea NOT NULL,
+    in_file boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT application_keys_sha256_check CHECK ((octet_length(sha256) = 32))
+);
+
+COMMENT ON COLUMN public.application_keys.in_file IS 'Whether the registry file lists it; then it is withdrawn by taking it out there.';
+
+CREATE TABLE public.applications (
+    name text NOT NULL,
+    document json NOT NULL
+);
+
+COMMENT ON COLUMN public.applications.document IS 'Everything but the keys, as the registry file has it.';
+
 CREATE TABLE public.export_count_deltas (
     owner_id bigint NOT NULL,
     delta bigint NOT NULL
@@ -130,6 +149,14 @@ ALTER TABLE public.owners ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.registry (
+    is_only_row boolean DEFAULT true NOT NULL,
+    revision bigint NOT NULL,
+    CONSTRAINT registry_is_only_row_check CHECK (is_only_row)
+);
+
+COMMENT ON COLUMN public.registry.revision IS 'Counts up with each change of applications and keys, so that services know when to read them again.';
+
 CREATE TABLE public.resources (
     export_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -199,6 +226,15 @@ COMMENT ON TABLE public.upload_attempts IS 'Uploads under way, each written befo
 
 COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s id of the multipart upload: without it a dropped one cannot be found again.';
 
+ALTER TABLE ONLY public.application_keys
+    ADD CONSTRAINT application_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.application_keys
+    ADD CONSTRAINT application_keys_sha256_key UNIQUE (sha256);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.exports
     ADD CONSTRAINT exports_pkey PRIMARY KEY (id);
 
@@ -223,11 +259,16 @@ ALTER TABLE ONLY public.owners
 ALTER TABLE ONLY public.owners
     ADD CONSTRAINT owners_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.registry
+    ADD CONSTRAINT registry_pkey PRIMARY KEY (is_only_row);
+
 ALTER TABLE ONLY public.resources
     ADD CONSTRAINT resources_pkey PRIMARY KEY (export_id, id);
 
 ALTER TABLE ONLY public.upload_attempts
     ADD CONSTRAINT upload_attempts_pkey PRIMARY KEY (id);
+
+CREATE INDEX application_keys_by_application ON public.application_keys USING btree (application);
 
 CREATE INDEX export_count_deltas_by_owner ON public.export_count_deltas USING btree (owner_id);
 
@@ -258,6 +299,9 @@ CREATE INDEX resources_by_object_expiry ON public.resources USING btree (expires
 CREATE INDEX upload_attempts_by_export ON public.upload_attempts USING btree (export_id);
 
 CREATE INDEX upload_attempts_by_lease ON public.upload_attempts USING btree (lease_expires_at);
+
+ALTER TABLE ONLY public.application_keys
+    ADD CONSTRAINT application_keys_application_fkey FOREIGN KEY (application) REFERENCES public.applications(name) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.manifests
     ADD CONSTRAINT manifests_export_id_fkey FOREIGN KEY (export_id) REFERENCES public.exports(id) ON DELETE CASCADE;

@@ -14,11 +14,12 @@ use domain::{Clock as _, ManualClock, SharedClock};
 use futures_util::TryStreamExt as _;
 use reqwest::{Client, Method, RequestBuilder};
 use service::Context;
+use store::Store;
 use testkit::{TestBucket, TestDatabase, TestTopic, poll_until};
 
 use crate::{
     AppSettings, Customer, SourceApplication,
-    settings::{any_port, migrated_database},
+    settings::{any_port, migrated_database, operators_store},
 };
 
 /// How long anything may take that a test waits for. Reached only when something is broken.
@@ -83,6 +84,7 @@ impl TestApp {
         change(&mut settings);
         let brokers = KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() };
         ensure_topics(&brokers, &[&settings.events.topic], 1).await?;
+        settings.apply_registry(&database).await?;
         let clock = ManualClock::at(BEGINNING.parse()?);
         let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
 
@@ -111,6 +113,11 @@ impl TestApp {
             http: Client::builder().no_proxy().build()?,
             ended: false,
         })
+    }
+
+    /// The database, as an operator's command reaches it: past any proxy.
+    pub fn store(&self) -> Store {
+        operators_store(&self.database)
     }
 
     /// Starts a second replica of the public API and returns its `http://127.0.0.1:PORT`.

@@ -17,6 +17,7 @@ pub use archive::Archive;
 pub use calls::{Answer, Export, Source, call_until_limited, expect, json, refusal};
 pub use customer::{Customer, identity_header};
 pub use settings::{
-    AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, migrated_database, object_store,
+    AppSettings, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, apply_usual_registry,
+    migrated_database, object_store,
 };
 pub use source_application::SourceApplication;

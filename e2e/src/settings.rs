@@ -7,11 +7,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use access::{ApplicationSettings, Applications, KeyHash};
 use anyhow::{Context as _, Result};
 use bus::{EventSettings, KafkaSettings};
 use dispatcher::DispatcherSettings;
-use domain::{ApplicationName, Period, ResourceName, Secret};
+use domain::{
+    ApplicationName, Clock as _, KeyHash, Period, ResourceName, Secret, SystemClock,
+    registry::{Application, Registry, Resource},
+};
 use expiry_reaper::ExpiryReaperSettings;
 use internal_api::InternalApiSettings;
 use public_api::PublicApiSettings;
@@ -39,8 +41,8 @@ pub struct AppSettings {
     pub events: EventSettings,
     /// Of both APIs and the expiry-reaper.
     pub object_store: blobs::Settings,
-    /// Of both APIs.
-    pub applications: Applications,
+    /// The registry that both APIs follow.
+    pub applications: BTreeMap<ApplicationName, Application>,
     /// Of the public API.
     pub public_api: PublicApiSettings,
     /// Of the internal API.
@@ -85,16 +87,23 @@ impl AppSettings {
         }
     }
 
-    /// The settings of the application `name`, which the app knows.
+    /// The entry of the application `name`, which the app knows.
     ///
     /// # Panics
     /// When it does not.
-    pub fn application(&mut self, name: &str) -> &mut ApplicationSettings {
+    pub fn application(&mut self, name: &str) -> &mut Application {
         let known = self.applications.iter_mut().find(|(known, _)| known.as_str() == name);
         match known {
             Some((_, settings)) => settings,
             None => panic!("there is no application {name}"),
         }
+    }
+
+    /// Writes the applications into the registry, past any proxy.
+    pub(crate) async fn apply_registry(&self, database: &TestDatabase) -> Result<()> {
+        let registry = Registry::new(self.applications.clone())?;
+        operators_store(database).apply_registry(registry, SystemClock.now()).await?;
+        Ok(())
     }
 
     /// Leads all services to the database by way of `proxy`.
@@ -124,7 +133,6 @@ impl AppSettings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             events: self.events.clone(),
-            applications: self.applications.clone(),
             public_api: self.public_api.clone(),
         }
     }
@@ -133,7 +141,6 @@ impl AppSettings {
         internal_api::Settings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
-            applications: self.applications.clone(),
             internal_api: self.internal_api.clone(),
         }
     }
@@ -164,20 +171,30 @@ pub(crate) fn key_of(application: &str) -> String {
     format!("key-of-{application}")
 }
 
-/// A database with all migrations. They run once, and are copied for each test.
+/// A database with all migrations and the usual applications. It is made once, and copied for each test.
 ///
 /// # Errors
 /// When the test servers do not run, or a migration fails.
 pub async fn migrated_database() -> Result<TestDatabase> {
-    let key = format!("e2e_{:016x}", migrations_hash()?);
+    let key = format!("e2e_{:016x}", template_hash()?);
     TestDatabase::from_template(&key, async |url| {
-        Store::connect(database_settings(&url)).migrate().await.context("migrating the template")?;
-        Ok(())
+        let store = Store::connect(database_settings(&url));
+        store.migrate().await.context("migrating the template")?;
+        apply_usual_registry(&store).await
     })
     .await
 }
 
-fn migrations_hash() -> Result<u64> {
+/// Writes the usual applications into the registry of a migrated database.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn apply_usual_registry(store: &Store) -> Result<()> {
+    store.apply_registry(Registry::new(applications())?, SystemClock.now()).await?;
+    Ok(())
+}
+
+fn template_hash() -> Result<u64> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
     let mut files: Vec<_> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path().join("up.sql"))).collect::<Result<_>>()?;
@@ -186,7 +203,13 @@ fn migrations_hash() -> Result<u64> {
     for file in files.iter().filter(|file| file.exists()) {
         fs::read(file)?.hash(&mut hasher);
     }
+    format!("{:?}", applications()).hash(&mut hasher);
     Ok(hasher.finish())
+}
+
+/// The store of `database`, past any proxy.
+pub(crate) fn operators_store(database: &TestDatabase) -> Store {
+    Store::connect(database_settings(&database.url()))
 }
 
 fn database_settings(url: &str) -> store::Settings {
@@ -223,22 +246,24 @@ fn http_settings() -> HttpSettings {
     HttpSettings { workers: Some(1), ..HttpSettings::default() }
 }
 
-fn applications() -> Applications {
+/// The usual applications.
+fn applications() -> BTreeMap<ApplicationName, Application> {
     let of = |application: &str, resources: &[&str], has_key: bool| {
         let name = ApplicationName::parse(application).ok()?;
-        let settings = ApplicationSettings {
+        let resources = resources.iter().filter_map(|resource| ResourceName::parse(resource).ok());
+        let entry = Application {
             keys_sha256: has_key.then(|| KeyHash::of(key_of(application).as_bytes())).into_iter().collect(),
-            resources: resources.iter().filter_map(|resource| ResourceName::parse(resource).ok()).collect(),
-            ..ApplicationSettings::default()
+            resources: resources.map(|resource| (resource, Resource::default())).collect(),
+            ..Application::default()
         };
-        Some((name, settings))
+        Some((name, entry))
     };
     let all = [
         of(SOURCE_APPLICATION, &["exampleResource", "anotherExampleResource"], true),
         of(OTHER_APPLICATION, &["otherResource"], true),
         of(SILENT_APPLICATION, &["silentResource"], false),
     ];
-    all.into_iter().flatten().collect::<BTreeMap<_, _>>()
+    all.into_iter().flatten().collect()
 }
 
 fn address(text: Option<&str>) -> SocketAddr {

@@ -1,9 +1,9 @@
 //! What must hold for the filters of any create request, however odd.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::sync::LazyLock;
 
 use bus::{EventError, EventSettings, RequestEvents};
-use domain::{ApplicationName, Catalog, CreateError, CreateLimits, ExportDraft, ResourceName};
+use domain::{CreateError, CreateLimits, ExportDraft, registry::Registry};
 use serde_json::{Value, json};
 
 static EVENTS: LazyLock<RequestEvents> =
@@ -22,13 +22,12 @@ pub(crate) fn check(data: &[u8]) {
 }
 
 fn draft(filters: &Value) -> Result<ExportDraft, CreateError> {
-    let application = ApplicationName::parse("inventory").expect("a name");
-    let resource = ResourceName::parse("packages").expect("a name");
-    let catalog = Catalog::from_iter([(application, BTreeSet::from([resource]))]);
+    let registry = json!({"inventory": {"resources": {"packages": {}}}});
+    let registry: Registry = serde_json::from_value(registry).expect("a registry");
     let source = json!({"application": "inventory", "resource": "packages", "filters": filters});
     let body = json!({"name": "Fuzz", "format": "json", "sources": [source]});
     let now = "2026-11-21T06:37:51Z".parse().expect("a time");
-    ExportDraft::parse(&body, &catalog, &CreateLimits::default(), now)
+    ExportDraft::parse(&body, &registry, &CreateLimits::default(), now)
 }
 
 /// What is sent is what was asked, readable, no larger than allowed, and the same each time.

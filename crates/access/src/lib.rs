@@ -5,14 +5,12 @@
 
 mod application_keys;
 pub mod identity;
-mod key_hash;
 mod path_segment;
+mod random_key;
 mod service_keys;
 
-pub use application_keys::{
-    ApplicationKeys, ApplicationSettings, Applications, KeyError, KeySetupError, catalog,
-};
+pub use application_keys::{KeyError, authorise_application};
 pub use identity::{Identity, IdentityError};
-pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use path_segment::{InvalidSegment, decode_application_segment};
+pub use random_key::{NoRandomness, random_key};
 pub use service_keys::ServiceKeys;

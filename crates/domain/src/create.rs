@@ -4,11 +4,12 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
-    catalog::{Catalog, CatalogError},
     event::RequestEvent,
     export::{Export, ExportFormat, ExportStatus},
     ids::{EventId, ExportId, ResourceId},
     names::{ApplicationName, ExportName, InvalidName, ResourceName},
+    period::Period,
+    registry::{NotOffered, Registry},
     resource::{Resource, ResourceState},
 };
 
@@ -64,7 +65,7 @@ pub enum CreateError {
     PastExpiry,
     /// An application or resource that this installation does not offer.
     #[error(transparent)]
-    NotConfigured(#[from] CatalogError),
+    NotConfigured(#[from] NotOffered),
 }
 
 /// An export about to be created: checked, with its ids minted.
@@ -99,6 +100,8 @@ pub struct SourceDraft {
     pub filters: Option<Map<String, Value>>,
     /// When its file leaves the archive; at most the export's expiry (X9).
     pub expires_at: DateTime<Utc>,
+    /// How long its application has for an answer, if the registry says so.
+    pub answer_within: Option<Period>,
 }
 
 impl ExportDraft {
@@ -108,7 +111,7 @@ impl ExportDraft {
     /// [`CreateError`] says what is wrong; the first defect found is reported.
     pub fn parse(
         body: &Value,
-        catalog: &Catalog,
+        registry: &Registry,
         limits: &CreateLimits,
         now: DateTime<Utc>,
     ) -> Result<Self, CreateError> {
@@ -130,7 +133,7 @@ impl ExportDraft {
         }
         let sources = sources
             .iter()
-            .map(|source| SourceDraft::parse(source, catalog, expires_at))
+            .map(|source| SourceDraft::parse(source, registry, format, expires_at))
             .collect::<Result<_, _>>()?;
         Ok(Self { id: ExportId::random(), name, format, created_at: now, expires_at, sources })
     }
@@ -181,7 +184,8 @@ impl ExportDraft {
 impl SourceDraft {
     fn parse(
         source: &Value,
-        catalog: &Catalog,
+        registry: &Registry,
+        format: ExportFormat,
         export_expires_at: DateTime<Utc>,
     ) -> Result<Self, CreateError> {
         let text = |key| source.get(key).and_then(Value::as_str).ok_or(CreateError::InvalidSource);
@@ -192,13 +196,14 @@ impl SourceDraft {
             Some(_) => return Err(CreateError::InvalidFilters),
         };
         let expires = parse_time(source.get("expires"))?.unwrap_or(export_expires_at);
-        let (application, resource) = catalog.find(application, resource)?;
+        let offer = registry.find(application, resource, format)?;
         Ok(Self {
             id: ResourceId::random(),
             event_id: EventId::random(),
-            application,
-            resource,
+            application: offer.application.clone(),
+            resource: offer.resource.clone(),
             filters,
+            answer_within: offer.entry.answer_within,
             expires_at: expires.min(export_expires_at),
         })
     }
@@ -236,12 +241,9 @@ mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
 
-    fn catalog() -> Catalog {
-        let resources = ["exampleResource", "anotherExampleResource"];
-        Catalog::from_iter([(
-            ApplicationName::parse("exampleApplication").unwrap(),
-            resources.iter().map(|name| ResourceName::parse(name).unwrap()).collect(),
-        )])
+    fn registry() -> Registry {
+        let resources = json!({"exampleResource": {}, "anotherExampleResource": {"formats": ["json"]}});
+        serde_json::from_value(json!({"exampleApplication": {"resources": resources}})).unwrap()
     }
 
     fn body() -> Value {
@@ -251,7 +253,7 @@ mod tests {
     }
 
     fn parse(body: &Value) -> Result<ExportDraft, CreateError> {
-        ExportDraft::parse(body, &catalog(), &CreateLimits::default(), SystemClock.now())
+        ExportDraft::parse(body, &registry(), &CreateLimits::default(), SystemClock.now())
     }
 
     /// The valid body with one key replaced, or removed where `value` is None.
@@ -310,11 +312,8 @@ mod tests {
             (with("/sources/0", "filters", Some(json!([1]))), CreateError::InvalidFilters),
             (with("/sources/0", "filters", Some(json!("x"))), CreateError::InvalidFilters),
             (with("/sources/0", "resource", None), CreateError::InvalidSource),
-            (with("/sources/0", "resource", Some(json!("other"))), CreateError::NotConfigured(CatalogError)),
-            (
-                with("/sources/0", "application", Some(json!("other"))),
-                CreateError::NotConfigured(CatalogError),
-            ),
+            (with("/sources/0", "resource", Some(json!("other"))), CreateError::NotConfigured(NotOffered)),
+            (with("/sources/0", "application", Some(json!("other"))), CreateError::NotConfigured(NotOffered)),
         ];
         for (body, expected) in rows {
             assert_eq!(parse(&body), Err(expected), "{body}");
@@ -333,7 +332,7 @@ mod tests {
         let past = with("", "expires_at", Some(json!("2020-01-01T00:00:00Z")));
         assert!(parse(&past).is_ok());
         let strict = CreateLimits { refuse_past_expiry: true, ..CreateLimits::default() };
-        let refused = ExportDraft::parse(&past, &catalog(), &strict, SystemClock.now());
+        let refused = ExportDraft::parse(&past, &registry(), &strict, SystemClock.now());
         assert_eq!(refused, Err(CreateError::PastExpiry));
     }
 
@@ -368,7 +367,7 @@ mod tests {
     #[test]
     fn more_sources_than_allowed_are_refused() {
         let limits = CreateLimits { max_sources: 1, ..CreateLimits::default() };
-        let refused = ExportDraft::parse(&body(), &catalog(), &limits, SystemClock.now());
+        let refused = ExportDraft::parse(&body(), &registry(), &limits, SystemClock.now());
         assert_eq!(refused, Err(CreateError::TooManySources(1)));
     }
 }

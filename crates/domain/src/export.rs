@@ -13,7 +13,9 @@ use crate::ids::ExportId;
 pub struct UnknownValue(pub String);
 
 /// The format of every file of an export (S0-13).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
     /// JSON text.

@@ -80,6 +80,10 @@ id!(
     InstallationId
 );
 id!(
+    /// One key of an application.
+    KeyId
+);
+id!(
     /// One request over HTTP, where its sender gave none.
     RequestId
 );

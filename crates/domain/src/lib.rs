@@ -5,27 +5,28 @@
 //! from the outside.
 
 mod byte_size;
-mod catalog;
 mod clock;
 mod create;
 mod event;
 mod export;
 pub mod ids;
+mod key_hash;
 mod list;
 mod manifest;
 mod names;
 mod owner;
 mod period;
 mod record;
+pub mod registry;
 mod resource;
 mod secret;
 
 pub use byte_size::{ByteSize, InvalidByteSize};
-pub use catalog::{Catalog, CatalogError};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use create::{CreateError, CreateLimits, ExportDraft, SourceDraft};
 pub use event::RequestEvent;
 pub use export::{Export, ExportFormat, ExportStatus, UnknownValue};
+pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use list::{ListError, ListQuery, PageLinks, SortDirection, SortField};
 pub use manifest::{FrozenMember, Manifest, ManifestInput};
 pub use names::{ApplicationName, ExportName, InvalidName, ResourceName};

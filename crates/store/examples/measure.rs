@@ -159,6 +159,7 @@ fn export(round: usize) -> (ExportDraft, CreateExport) {
             resource: ResourceName::parse("packages").unwrap(),
             filters: None,
             expires_at,
+            answer_within: None,
         }],
     };
     let identity = "x".repeat(IDENTITY_BYTES);

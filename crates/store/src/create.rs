@@ -7,7 +7,7 @@ use diesel::{
     ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
     sql_types::{Array, BigInt, Binary, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
-use domain::{ExportDraft, Owner, Record};
+use domain::{ExportDraft, Owner, Period, Record, SourceDraft};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -23,7 +23,6 @@ pub struct CreateExport {
     format: &'static str,
     created_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
-    deadline_at: DateTime<Utc>,
     identity: String,
     source_tags: Vec<String>,
     resource_ids: Vec<Uuid>,
@@ -31,6 +30,7 @@ pub struct CreateExport {
     resources: Vec<String>,
     filters: Vec<Option<Value>>,
     source_expiries: Vec<DateTime<Utc>>,
+    deadlines: Vec<DateTime<Utc>>,
     event_ids: Vec<Uuid>,
     topics: Vec<String>,
     keys: Vec<String>,
@@ -41,7 +41,7 @@ pub struct CreateExport {
 impl CreateExport {
     /// The rows of `draft`, owned by `owner`. `identity` is the header to ask sources with, `records` are
     /// the rendered events, one for each source in the same order, and `answer_within` is how long a
-    /// source may take.
+    /// source may take of which the registry does not say it.
     pub fn new(
         draft: &ExportDraft,
         owner: Owner,
@@ -50,6 +50,9 @@ impl CreateExport {
         answer_within: TimeDelta,
     ) -> Self {
         let sources = &draft.sources;
+        let deadline = |source: &SourceDraft| {
+            draft.created_at + source.answer_within.map_or(answer_within, Period::as_time_delta)
+        };
         let mut create = Self {
             owner,
             id: draft.id.into(),
@@ -57,7 +60,6 @@ impl CreateExport {
             format: draft.format.as_str(),
             created_at: draft.created_at,
             expires_at: draft.expires_at,
-            deadline_at: draft.created_at + answer_within,
             identity,
             source_tags: tags_of(sources),
             resource_ids: sources.iter().map(|source| source.id.into()).collect(),
@@ -65,6 +67,7 @@ impl CreateExport {
             resources: sources.iter().map(|source| source.resource.as_str().to_owned()).collect(),
             filters: sources.iter().map(|source| source.filters.clone().map(Value::Object)).collect(),
             source_expiries: sources.iter().map(|source| source.expires_at).collect(),
+            deadlines: sources.iter().map(deadline).collect(),
             event_ids: sources.iter().map(|source| source.event_id.into()).collect(),
             topics: Vec::with_capacity(records.len()),
             keys: Vec::with_capacity(records.len()),
@@ -121,10 +124,9 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
          counted AS (INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export), \
          asked AS (INSERT INTO resources (export_id, id, position, application, resource, filters, expires_at, \
          event_id, requested_at, deadline_at) SELECT export.id, source.id, source.place - 1, source.application, \
-         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, ",
+         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, source.deadline_at FROM export, \
+         unnest(",
     );
-    out.push_bind_param::<Timestamptz, _>(&self.deadline_at)?;
-    out.push_sql(" FROM export, unnest(");
     out.push_bind_param::<Array<SqlUuid>, _>(&self.resource_ids)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Text>, _>(&self.applications)?;
@@ -135,9 +137,12 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(", ");
     out.push_bind_param::<Array<Timestamptz>, _>(&self.source_expiries)?;
     out.push_sql(", ");
+    out.push_bind_param::<Array<Timestamptz>, _>(&self.deadlines)?;
+    out.push_sql(", ");
     out.push_bind_param::<Array<SqlUuid>, _>(&self.event_ids)?;
     out.push_sql(
-        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, event_id, place)), \
+        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, deadline_at, event_id, \
+         place)), \
          queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at) \
          SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at \
          FROM export, unnest(",

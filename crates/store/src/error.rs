@@ -50,6 +50,16 @@ impl StoreError {
     }
 }
 
+/// A stored value that this version does not know.
+pub(crate) fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    row: &impl std::fmt::Display,
+    reason: impl std::fmt::Display,
+) -> StoreError {
+    StoreError::Corrupt { table, column, row: row.to_string(), reason: reason.to_string() }
+}
+
 /// What Postgres says when a limit that the pool has set has passed. These and the words below are those of
 /// its C locale, which the pool asks for: diesel does not pass on the SQLSTATE.
 const LIMIT_PASSED: [&str; 2] =

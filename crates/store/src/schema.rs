@@ -120,6 +120,31 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    registry (is_only_row) {
+        is_only_row -> Bool,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    applications (name) {
+        name -> Text,
+        document -> Json,
+    }
+}
+
+diesel::table! {
+    application_keys (id) {
+        id -> Uuid,
+        application -> Text,
+        sha256 -> Binary,
+        in_file -> Bool,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(exports -> owners (owner_id));
 diesel::joinable!(resources -> exports (export_id));
 diesel::joinable!(manifests -> exports (export_id));

@@ -64,6 +64,7 @@ mod tests {
             resource: ResourceName::parse("resource").unwrap(),
             filters: None,
             expires_at: now,
+            answer_within: None,
         };
         let draft = ExportDraft {
             id: ExportId::random(),

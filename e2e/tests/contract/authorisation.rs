@@ -1,11 +1,13 @@
 //! Who may answer for a source (S0-17, S0-47b).
 
+use domain::{ApplicationName, Clock as _, KeyHash};
 use e2e::{
     Customer, Export, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp,
     expect, refusal,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::poll_until;
 
 use crate::support::{one_source, other_source, wanted};
 
@@ -52,7 +54,7 @@ async fn s0_17_a_wrong_key_is_401_and_leaves_the_source_open() {
 async fn s0_17_both_keys_of_an_application_are_live_while_one_replaces_the_other() {
     let app = TestApp::with(|settings| {
         let application = settings.application(SOURCE_APPLICATION);
-        application.keys_sha256.push(access::KeyHash::of(b"successor"));
+        application.keys_sha256.push(KeyHash::of(b"successor"));
     })
     .await;
     let export = app.create(&Customer::new(), &wanted(&[one(), one()])).await;
@@ -83,13 +85,42 @@ async fn s0_17_an_application_without_a_key_is_refused_with_every_key() {
 }
 
 #[tokio::test]
-async fn s0_17_without_any_key_the_service_refuses_to_start() {
-    let context = service::Context::new("keyless", std::sync::Arc::new(domain::SystemClock));
-    let mut settings = internal_api::Settings::default();
-    settings.internal_api.listen = ([127, 0, 0, 1], 0).into();
-    let refused = internal_api::serve(&context, settings).await.unwrap_err();
-    assert!(refused.to_string().contains("no application has a key"), "{refused}");
-    assert!(context.stop(e2e::PATIENCE, std::future::pending()).await);
+async fn s0_17_without_any_key_the_service_is_not_ready_and_refuses_every_call() {
+    let app = TestApp::with(|settings| {
+        settings.applications.values_mut().for_each(|application| application.keys_sha256.clear());
+    })
+    .await;
+    let readiness = app.context.health().readiness().await;
+    let reasons: Vec<_> = readiness.checks.values().filter_map(|check| check.reason.as_deref()).collect();
+    assert_eq!(reasons, ["no application has a key"]);
+    let export = app.create(&Customer::new(), &wanted(&[one()])).await;
+    let path = format!("{}/upload", export.sources[0].path);
+    refusal(app.answer(&usual(), Method::POST, &path).body("[]").send().await, 403).await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_17_a_key_is_replaced_while_the_services_run() {
+    let app = TestApp::start().await;
+    let (store, name) = (app.store(), ApplicationName::parse(SOURCE_APPLICATION).unwrap());
+    let old = store.registry().await.unwrap().keys.into_iter().find(|key| key.application == name).unwrap();
+    let export = app.create(&Customer::new(), &wanted(&[one(), one()])).await;
+    let answers = async |source: usize, key: &str| {
+        let path = format!("{}/upload", export.sources[source].path);
+        app.answer(&usual().with_key(key), Method::POST, &path).body("[]").send().await.unwrap().status()
+    };
+    assert_eq!(answers(0, "successor").await, 401);
+    let added = store.add_key(name.clone(), KeyHash::of(b"successor"), app.clock.now()).await.unwrap();
+    assert!(matches!(added, store::AddKeyOutcome::Added(_)), "{added:?}");
+    let accepted = async || Ok((answers(0, "successor").await == 202).then_some(()));
+    poll_until(e2e::PATIENCE, accepted).await.unwrap();
+    assert_eq!(answers(0, &usual().key).await, 202, "the old one counts as well");
+
+    assert!(store.withdraw_key(old.id).await.unwrap());
+    let refused = async || Ok((answers(1, &usual().key).await == 401).then_some(()));
+    poll_until(e2e::PATIENCE, refused).await.unwrap();
+    assert_eq!(answers(1, "successor").await, 202);
+    app.end().await;
 }
 
 #[tokio::test]

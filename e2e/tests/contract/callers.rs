@@ -1,6 +1,6 @@
 //! Who asks (S0-20, S0-21, S0-40, S0-43, X10).
 
-use access::KeyHash;
+use domain::KeyHash;
 use e2e::{Answer, Customer, TestApp, expect, identity_header, json, refusal};
 use reqwest::Method;
 use serde_json::{Value, json};

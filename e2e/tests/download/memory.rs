@@ -8,7 +8,7 @@ use futures_util::stream;
 use reqwest::{Body, Method, Url};
 use testkit::{Process, memory};
 
-use crate::support::{noise, sha256_hex, wanted};
+use crate::support::{noise, wanted};
 
 const MIB: u64 = 1 << 20;
 
@@ -67,7 +67,6 @@ impl Program {
 fn settings_of(section: &str, app: &TestApp, api: u16, ops: u16) -> String {
     let (database, storage) = (app.settings.database.url.expose(), &app.settings.object_store);
     let s3 = &storage.s3;
-    let key = sha256_hex(SourceApplication::named(SOURCE_APPLICATION).key.as_bytes());
     format!(
         r#"
 [database]
@@ -82,10 +81,6 @@ endpoint = "{}"
 access_key_id = "{}"
 secret_access_key = "{}"
 allow_http = true
-[applications.{SOURCE_APPLICATION}]
-keys_sha256 = ["{key}"]
-resources = ["exampleResource"]
-max_upload_bytes = "1GiB"
 [{section}]
 listen = "127.0.0.1:{api}"
 ops_listen = "127.0.0.1:{ops}"
@@ -141,7 +136,10 @@ fn redirected(mut request: reqwest::Request, program: &Program) -> reqwest::Requ
 
 #[tokio::test]
 async fn half_a_gigabyte_goes_in_and_out_in_constant_memory() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(|settings| {
+        settings.application(SOURCE_APPLICATION).max_upload_bytes = Some(domain::ByteSize::from_mib(1024));
+    })
+    .await;
     let folder = tempfile::tempdir().unwrap();
     let internal =
         Program::start(env!("CARGO_BIN_EXE_e2e-internal-api"), "internal_api", &app, folder.path()).await;

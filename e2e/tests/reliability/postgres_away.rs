@@ -92,7 +92,9 @@ async fn a_database_that_restarts_or_dies_under_load_loses_nothing_that_was_acce
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
     let url = postgres.url();
     let settings = store::Settings { url: domain::Secret::from(url.as_str()), ..store::Settings::default() };
-    Store::connect(settings).migrate().await.unwrap();
+    let store = Store::connect(settings);
+    store.migrate().await.unwrap();
+    e2e::apply_usual_registry(&store).await.unwrap();
     let platform = Platform::on(Rig::on_database(&url, "").await).await;
     let load: Vec<_> = (0..4).map(|_| tokio::spawn(create_until(platform.asking.clone(), 60))).collect();
     let accepted = async |count| {

@@ -211,6 +211,14 @@ pub(crate) fn spawn(name: &str, binary: &Path, arguments: &[String], launch: &La
     Process::start(binary, arguments, launch.environment.iter().cloned(), &log)
 }
 
+/// Runs the operators' command to its end; its status and all that it says.
+pub(crate) async fn administrate(launch: &Launch, arguments: &[&str]) -> Result<(ExitStatus, String)> {
+    let binary = Path::new(env!("CARGO_BIN_EXE_e2e-exports-admin"));
+    let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let mut command = spawn("exports-admin", binary, &arguments, launch)?;
+    Ok((command.wait(PATIENCE).await?, command.log()?))
+}
+
 /// Waits until a program has logged a line with these fields, and returns the address in its field `field`.
 pub(crate) async fn logged_address(
     process: &mut Process,

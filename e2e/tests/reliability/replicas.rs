@@ -1,6 +1,6 @@
 //! Several of one service share the work, and what cannot be sent is set aside.
 
-use std::{path::Path, process::ExitStatus, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::{PATIENCE, SOURCE_APPLICATION};
@@ -17,7 +17,7 @@ use crate::{
     audit::{count, wait_for_none},
     payload::{Numbers, numbers_of},
     platform::Platform,
-    program::{Launch, Service::Dispatcher, spawn},
+    program::{Service::Dispatcher, administrate},
     rig::Rig,
 };
 
@@ -79,7 +79,7 @@ async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     let retried = platform.dispatcher.metric("outbox_records_total", r#"outcome="retried""#).await.unwrap();
     assert!((retried - 2.0).abs() < 0.5, "it was tried three times: {retried}");
     let launch = platform.rig.launch_with(&[]);
-    let (status, listed) = admin(&launch, &["outbox", "parked"]).await.unwrap();
+    let (status, listed) = administrate(&launch, &["outbox", "parked"]).await.unwrap();
     assert!(status.success() && listed.contains(&poison.id), "{listed}");
     assert!(listed.to_lowercase().contains("too large"), "it says why: {listed}");
 
@@ -87,7 +87,7 @@ async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     // The broker goes by it some time after it has said yes: until then the record is parked again.
     let database = platform.rig.database().await.unwrap();
     let requeue = poll_until(PATIENCE, async || {
-        let (status, answer) = admin(&launch, &["outbox", "requeue", "--all"]).await?;
+        let (status, answer) = administrate(&launch, &["outbox", "requeue", "--all"]).await?;
         ensure!(status.success() && answer.starts_with("1 records"), "{answer}");
         let settled = "SELECT count(*) FROM outbox WHERE parked_at IS NULL";
         wait_for_none(&database, settled).await?;
@@ -145,17 +145,9 @@ async fn the_operators_command_always_ends_well() {
     // It has its answer while the pool still opens a second connection: the process must not end badly
     // underneath it.
     for _ in 0..40 {
-        let (status, said) = admin(&launch, &["outbox", "parked"]).await.unwrap();
+        let (status, said) = administrate(&launch, &["outbox", "parked"]).await.unwrap();
         assert!(status.success(), "{status}: {said}");
     }
-}
-
-/// Runs the operators' command; its status and all that it says.
-async fn admin(launch: &Launch, arguments: &[&str]) -> Result<(ExitStatus, String)> {
-    let binary = Path::new(env!("CARGO_BIN_EXE_e2e-exports-admin"));
-    let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let mut command = spawn("exports-admin", binary, &arguments, launch)?;
-    Ok((command.wait(PATIENCE).await?, command.log()?))
 }
 
 /// Makes a topic whose largest batch has `bytes`.

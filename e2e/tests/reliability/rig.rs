@@ -5,7 +5,7 @@ use std::{fs, path::Path, thread};
 
 use anyhow::{Context as _, Result};
 use blobs::Blobs;
-use e2e::{SOURCE_APPLICATION, SourceApplication, migrated_database};
+use e2e::migrated_database;
 use tempfile::TempDir;
 use testkit::{TestBucket, TestDatabase, TestServers, unique_name};
 
@@ -13,7 +13,6 @@ use crate::{
     audit::{Evidence, QUIET_WITHIN},
     callers::{Answering, Asking},
     ledger::Ledger,
-    payload::sha256_hex,
     program::{Launch, Program, Service},
     topic::Topic,
 };
@@ -223,8 +222,6 @@ pub(crate) async fn connect(url: &str) -> Result<tokio_postgres::Client> {
 fn settings(places: &Places, topic: &str, bucket: &TestBucket) -> String {
     let Places { database_url, brokers, s3_endpoint } = places;
     let TestBucket { connection, prefix } = bucket;
-    let key = SourceApplication::named(SOURCE_APPLICATION).key;
-    let key = sha256_hex(key.as_bytes());
     let (name, region) = (&connection.bucket, &connection.region);
     let (key_id, secret) = (&connection.access_key_id, &connection.secret_access_key);
     format!(
@@ -253,9 +250,6 @@ endpoint = "{s3_endpoint}"
 access_key_id = "{key_id}"
 secret_access_key = "{secret}"
 allow_http = true
-[applications.{SOURCE_APPLICATION}]
-keys_sha256 = ["{key}"]
-resources = ["exampleResource"]
 [public_api]
 listen = "127.0.0.1:0"
 ops_listen = "127.0.0.1:0"

@@ -276,7 +276,7 @@ stop_timeout = "20s"
 message_timeout = "2s"
 [applications.{SOURCE_APPLICATION}]
 keys_sha256 = ["{key}"]
-resources = ["exampleResource"]
+[applications.{SOURCE_APPLICATION}.resources.exampleResource]
 [standalone]
 ops_listen = "127.0.0.1:0"
 [public_api]

@@ -1,16 +1,16 @@
 //! Starting: before what a service needs is there, several migrations at once, settings that cannot work.
 
-use std::{path::Path, process::ExitStatus};
+use std::{fs, path::Path, process::ExitStatus};
 
 use anyhow::Result;
-use e2e::PATIENCE;
+use e2e::{PATIENCE, SOURCE_APPLICATION};
 use reqwest::StatusCode;
-use testkit::{Fault, FaultProxy, Process, TestDatabase, poll_until};
+use testkit::{Fault, FaultProxy, TestDatabase, poll_until};
 
 use crate::{
     audit::count,
     platform::Platform,
-    program::{Service, spawn},
+    program::{Service, administrate, spawn},
     rig::{Rig, connect},
 };
 
@@ -66,7 +66,16 @@ async fn services_that_start_before_the_migrations_say_so_and_then_work() {
     let (status, said) = migrate(&rig, &[]).await.unwrap();
     assert!(status.success() && said.starts_with("applied "), "{said}");
     public.wait_ready().await.unwrap();
-    assert!(rig.asking(&public).create(1).await.is_ok());
+    assert!(rig.asking(&public).create(1).await.is_err(), "nobody offers anything yet");
+
+    let launch = rig.launch_with(&[]);
+    let file = launch.folder.join("applications.toml");
+    fs::write(&file, format!("[applications.{SOURCE_APPLICATION}.resources.exampleResource]")).unwrap();
+    let (status, said) = administrate(&launch, &["registry", "apply", file.to_str().unwrap()]).await.unwrap();
+    assert!(status.success(), "{said}");
+    assert!(said.contains(&format!("+ {SOURCE_APPLICATION}.resources.exampleResource: {{}}")), "{said}");
+    let offered = async || Ok(rig.asking(&public).create(1).await.ok());
+    poll_until(PATIENCE, offered).await.unwrap();
 }
 
 #[tokio::test]
@@ -113,10 +122,7 @@ async fn a_dispatcher_whose_lease_is_too_short_refuses_to_start() {
 }
 
 async fn migrate(rig: &Rig, environment: &[(&str, &str)]) -> Result<(ExitStatus, String)> {
-    let binary = Path::new(env!("CARGO_BIN_EXE_e2e-exports-admin"));
-    let launch = rig.launch_with(environment);
-    let mut command: Process = spawn("migrate", binary, &["migrate".to_owned()], &launch)?;
-    Ok((command.wait(PATIENCE).await?, command.log()?))
+    administrate(&rig.launch_with(environment), &["migrate"]).await
 }
 
 /// A proxy to the server of a database URL, and the URL through it.

@@ -1,6 +1,8 @@
-//! The operators' command: migrations, parked records.
+//! The operators' command: migrations, the registry of applications and their keys, parked records.
 
+mod keys;
 mod outbox;
+mod registry;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,12 @@ struct Cli {
 enum Command {
     /// Brings the database to this version's schema. Several at once take turns.
     Migrate,
+    /// The applications whose data can be exported.
+    #[command(subcommand)]
+    Registry(registry::Command),
+    /// The keys that applications call with.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Records for Kafka that were set aside after too many failures.
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -49,6 +57,8 @@ pub async fn run() -> anyhow::Result<()> {
     let store = Store::connect(settings.database);
     match cli.command {
         Command::Migrate => migrate(&store).await,
+        Command::Registry(command) => registry::run(&store, command).await,
+        Command::Keys(command) => keys::run(&store, command).await,
         Command::Outbox(command) => outbox::run(&store, command).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::{Ready, ready};
 
-use access::{KeyError, decode_application_segment};
+use access::{KeyError, authorise_application, decode_application_segment};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderName, web};
 use domain::ApplicationName;
 use service::http::{Fact, note};
@@ -31,7 +31,10 @@ fn authorise(req: &HttpRequest) -> Result<ApplicationName, ApiError> {
     let Some(api) = req.app_data::<web::Data<Api>>() else { return Err(ApiError::Key(KeyError::Unknown)) };
     let segment = req.match_info().query("application");
     let application = decode_application_segment(segment).map_err(ApiError::Application)?;
-    api.keys.authorise(key.as_bytes(), &application)?;
+    let known = api.registry.current()?;
+    let keys = known.keys.iter().map(|key| (key.id, &key.application, &key.hash));
+    let used = authorise_application(keys, key.as_bytes(), &application)?;
+    api.used_keys.note(used, api.clock.now());
     note(Fact::Application, &application);
     Ok(application)
 }

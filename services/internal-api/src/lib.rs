@@ -8,12 +8,14 @@ mod application;
 mod error;
 mod inflate;
 mod openapi;
+mod registry;
 mod repeat;
 mod report;
 mod routes;
 mod settings;
 mod target;
 mod upload;
+mod used_keys;
 
 use std::net::SocketAddr;
 
@@ -27,7 +29,7 @@ pub use settings::{DuplicateUploadStatus, InternalApiSettings, Settings};
 /// Starts the API as tasks of `context`.
 ///
 /// # Errors
-/// When settings cannot be used, no application has a key, or the address is taken.
+/// When settings cannot be used, or the address is taken.
 pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> {
     serve(&context, settings).await.map(drop)
 }
@@ -36,11 +38,11 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
 ///
 /// # Errors
 /// As [`wire`].
-#[expect(clippy::unused_async, reason = "its clients want a runtime to be running")]
 pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, BoxError> {
     settings.check_uploads()?;
     let (listen, http_settings) = (settings.internal_api.listen, settings.internal_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
+    registry::follow(context, &api).await;
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(api.clone());
         routes::add(app);

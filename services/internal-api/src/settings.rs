@@ -2,8 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use access::Applications;
-use domain::{ByteSize, Period};
+use domain::{ByteSize, Period, registry::LARGEST_UPLOAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{ServiceSettings, http::HttpSettings};
@@ -16,8 +15,6 @@ pub struct Settings {
     pub database: store::Settings,
     /// Where their bytes go.
     pub object_store: blobs::Settings,
-    /// Who may deliver.
-    pub applications: Applications,
     /// The source applications' API.
     pub internal_api: InternalApiSettings,
 }
@@ -28,17 +25,15 @@ impl ServiceSettings for Settings {
     }
 }
 
-/// The largest upload that the parts of one object can hold when it does not compress (S0-48).
-const LARGEST_UPLOAD: ByteSize = ByteSize::from_mib(128 * 1024);
-
 /// Settings that uploads cannot work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnusableSettings {
     /// A limit above what object storage takes: such an upload would fail after hours.
     #[error(
-        "{setting} is {limit}, and must be at most {LARGEST_UPLOAD}: object storage takes no larger upload"
+        "internal_api.max_upload_bytes is {0}, and must be at most {LARGEST_UPLOAD}: object storage takes no \
+         larger upload"
     )]
-    UploadTooLarge { setting: String, limit: ByteSize },
+    UploadTooLarge(ByteSize),
     /// A lease that has run out before it can be renewed.
     #[error("internal_api.upload_lease must be longer than 0s: else no upload lasts")]
     NoLease,
@@ -47,14 +42,9 @@ pub(crate) enum UnusableSettings {
 impl Settings {
     /// Whether uploads can be as large as they may be, and hold their lease.
     pub(crate) fn check_uploads(&self) -> Result<(), UnusableSettings> {
-        let common = ("internal_api.max_upload_bytes".to_owned(), self.internal_api.max_upload_bytes);
-        let own = self.applications.iter().filter_map(|(name, application)| {
-            Some((format!("applications.{name}.max_upload_bytes"), application.max_upload_bytes?))
-        });
-        for (setting, limit) in std::iter::once(common).chain(own) {
-            if limit > LARGEST_UPLOAD {
-                return Err(UnusableSettings::UploadTooLarge { setting, limit });
-            }
+        let limit = self.internal_api.max_upload_bytes;
+        if limit > LARGEST_UPLOAD {
+            return Err(UnusableSettings::UploadTooLarge(limit));
         }
         if self.internal_api.upload_lease.as_duration().is_zero() {
             return Err(UnusableSettings::NoLease);
@@ -109,9 +99,6 @@ impl Default for InternalApiSettings {
 
 #[cfg(test)]
 mod tests {
-    use access::ApplicationSettings;
-    use domain::ApplicationName;
-
     use super::*;
 
     #[test]
@@ -124,12 +111,6 @@ mod tests {
         settings.internal_api.max_upload_bytes = above;
         let refusal = settings.check_uploads().unwrap_err().to_string();
         assert!(refusal.starts_with("internal_api.max_upload_bytes is 137438953473B, and must"), "{refusal}");
-
-        let mut settings = Settings::default();
-        let application = ApplicationSettings { max_upload_bytes: Some(above), ..Default::default() };
-        settings.applications.insert(ApplicationName::parse("inventory").unwrap(), application);
-        let refusal = settings.check_uploads().unwrap_err().to_string();
-        assert!(refusal.starts_with("applications.inventory.max_upload_bytes is"), "{refusal}");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     let resource = target::find(&api, &caller, path).await?;
     let body = body(&req, payload, &limits)?;
-    let limit = api.max_upload_bytes(&caller.0);
+    let limit = api.max_upload_bytes(&caller.0, &resource.resource)?;
     match resource.state {
         ResourceState::Pending => to_its_end(async move { deliver(&api, path, body, limit).await }).await?,
         ResourceState::Complete(known) => repeat::expect_same(&api, &known, body, limit).await?,

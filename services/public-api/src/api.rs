@@ -1,11 +1,13 @@
 //! What the endpoints work with.
 
+use std::sync::Arc;
+
 use access::ServiceKeys;
 use blobs::Blobs;
 use bus::RequestEvents;
-use domain::{Catalog, CreateLimits, SharedClock};
+use domain::{CreateLimits, SharedClock};
 use service::{BoxError, Context, database::Connections, http::RateLimit};
-use store::{Store, WakeupSender};
+use store::{FollowedRegistry, Store, WakeupSender};
 
 use crate::settings::Settings;
 
@@ -15,7 +17,7 @@ pub struct Api {
     pub(crate) store: Store,
     pub(crate) blobs: Blobs,
     pub(crate) events: RequestEvents,
-    pub(crate) catalog: Catalog,
+    pub(crate) registry: Arc<FollowedRegistry>,
     pub(crate) clock: SharedClock,
     pub(crate) wakeup: WakeupSender,
     pub(crate) create_limits: CreateLimits,
@@ -37,7 +39,7 @@ impl Api {
             wakeup: store.wakeup_sender()?,
             blobs: Blobs::connect(&settings.object_store)?,
             events: RequestEvents::new(&settings.events)?,
-            catalog: access::catalog(&settings.applications),
+            registry: Arc::new(FollowedRegistry::new(store.clone())),
             clock: context.clock().clone(),
             create_limits: own.create_limits(),
             answer_within: own.answer_within.as_time_delta(),

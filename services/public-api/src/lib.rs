@@ -8,6 +8,7 @@ mod caller;
 mod error;
 mod exports;
 mod openapi;
+mod registry;
 mod settings;
 
 use std::net::SocketAddr;
@@ -34,10 +35,10 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
 ///
 /// # Errors
 /// As [`wire`].
-#[expect(clippy::unused_async, reason = "its clients want a runtime to be running")]
 pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, BoxError> {
     let (listen, http_settings) = (settings.public_api.listen, settings.public_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
+    registry::follow(context, &api).await;
     let callers = caller::Callers::new(&api);
     let document = openapi_document();
     let routes = move |app: &mut web::ServiceConfig| {

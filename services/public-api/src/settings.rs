@@ -2,9 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use access::{Applications, KeyHash};
 use bus::EventSettings;
-use domain::{ByteSize, CreateLimits, Period};
+use domain::{ByteSize, CreateLimits, KeyHash, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{
@@ -22,8 +21,6 @@ pub struct Settings {
     pub object_store: blobs::Settings,
     /// What request events look like.
     pub events: EventSettings,
-    /// The applications, by their names: what customers may ask for, and who may deliver.
-    pub applications: Applications,
     /// The customers' API.
     pub public_api: PublicApiSettings,
 }

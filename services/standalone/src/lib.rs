@@ -9,9 +9,9 @@ mod settings;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use domain::Secret;
+use domain::{Secret, registry::Registry};
 use service::{BoxError, Context, Options};
-use store::Store;
+use store::{ApplyOutcome, Store};
 
 use crate::{details::Details, embedded::Embedded};
 
@@ -49,6 +49,7 @@ async fn wire(context: Context, mut settings: Settings, cli: &Cli) -> Result<(),
 
     let store = Store::connect(settings.database.clone());
     store.migrate().await?;
+    apply_registry(&store, settings.applications.clone(), &context).await?;
     resend::resend_unanswered(&store, &settings.events, context.clock()).await?;
     service::failpoint!("standalone::asked-again");
 
@@ -61,4 +62,18 @@ async fn wire(context: Context, mut settings: Settings, cli: &Cli) -> Result<(),
         Details::new(&settings).write(file)?;
     }
     Ok(())
+}
+
+async fn apply_registry(store: &Store, wanted: Registry, context: &Context) -> Result<(), BoxError> {
+    match store.apply_registry(wanted, context.clock().now()).await? {
+        ApplyOutcome::Applied(changes) => {
+            for change in changes {
+                tracing::info!(%change, "the registry was changed");
+            }
+            Ok(())
+        }
+        ApplyOutcome::TooManyKeys(name) => {
+            Err(format!("application `{name}` would have more than two keys").into())
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use access::Applications;
 use bus::{EventSettings, KafkaSettings};
 use dispatcher::DispatcherSettings;
+use domain::registry::Registry;
 use expiry_reaper::ExpiryReaperSettings;
 use internal_api::InternalApiSettings;
 use public_api::PublicApiSettings;
@@ -24,8 +24,8 @@ pub struct Settings {
     pub events: EventSettings,
     /// Of the local files: limits.
     pub object_store: blobs::Settings,
-    /// What customers may ask for, and who may deliver.
-    pub applications: Applications,
+    /// The registry, applied at each start: what customers may ask for, and who may deliver.
+    pub applications: Registry,
     /// Section of the public API; its `ops_listen` is not used.
     pub public_api: PublicApiSettings,
     /// Section of the internal API; its `ops_listen` is not used.
@@ -64,7 +64,6 @@ impl Settings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
             events: self.events.clone(),
-            applications: self.applications.clone(),
             public_api: self.public_api.clone(),
         }
     }
@@ -73,7 +72,6 @@ impl Settings {
         internal_api::Settings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
-            applications: self.applications.clone(),
             internal_api: self.internal_api.clone(),
         }
     }

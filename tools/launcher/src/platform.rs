@@ -1,5 +1,6 @@
 //! Everything that runs, in both modes.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl<'a> Platform<'a> {
         let settings = self.write_settings()?;
         if let Some(servers) = &self.servers {
             servers.make_topic(&settings.topic()).await?;
-            self.migrate().await?;
+            self.prepare_database().await?;
         }
         let details_file = self.folder.entry(DETAILS_FILE);
         if details_file.exists() {
@@ -128,17 +129,25 @@ impl<'a> Platform<'a> {
         Ok(settings)
     }
 
-    /// Brings the database to the form that the services expect, to the end.
-    async fn migrate(&self) -> Result<()> {
+    /// Brings the database to the form that the services expect, and the registry to what the settings say.
+    async fn prepare_database(&self) -> Result<()> {
         let watch = Stopwatch::start();
+        let settings = self.folder.entry(settings::FILE);
+        self.administrate(&["migrate".into()]).await?;
+        self.administrate(&["registry".into(), "apply".into(), settings.into()]).await?;
+        println!("  database prepared in {watch}");
+        Ok(())
+    }
+
+    /// Runs the operators' command to its end.
+    async fn administrate(&self, arguments: &[OsString]) -> Result<()> {
         let mut command = tokio::process::Command::new(self.programs().binary(ADMIN)?);
-        command.arg("migrate").arg("--config").arg(self.folder.entry(settings::FILE)).kill_on_drop(true);
-        let output = command.output().await.context("running the migrations")?;
+        command.args(arguments).arg("--config").arg(self.folder.entry(settings::FILE)).kill_on_drop(true);
+        let output = command.output().await.context("preparing the database")?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            bail!("the migrations failed ({}):\n{}", output.status, String::from_utf8_lossy(&said));
+            bail!("{ADMIN} {arguments:?} failed ({}):\n{}", output.status, String::from_utf8_lossy(&said));
         }
-        println!("  migrations done in {watch}");
         Ok(())
     }
 

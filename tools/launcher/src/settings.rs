@@ -99,8 +99,8 @@ fn application_sections(applications: &Applications) -> Table {
     let section = |(name, application): (&String, &crate::applications::Application)| {
         let mut table = Table::new();
         table.insert("keys_sha256".to_owned(), Value::Array(vec![Value::String(application.key_hash())]));
-        let resources = application.resources.iter().cloned().map(Value::String).collect();
-        table.insert("resources".to_owned(), Value::Array(resources));
+        let bare = |name: &String| (name.clone(), Value::Table(Table::new()));
+        table.insert("resources".to_owned(), Value::Table(application.resources.iter().map(bare).collect()));
         (name.clone(), Value::Table(table))
     };
     applications.iter().map(section).collect()

@@ -16,6 +16,7 @@ mod outbox;
 mod outbox_order;
 mod pool;
 mod random;
+mod registry;
 mod release;
 mod resend;
 mod schema;

@@ -8,7 +8,11 @@ use testkit::{TestDatabase, TestServers, unique_name};
 
 use crate::support::{Fixture, draft, number, owner, rows_of, settings, texts};
 
-const DOWN: &str = include_str!("../../../../migrations/2026-11-21-000001_exports/down.sql");
+/// The ways back, the last one first.
+const DOWN: [&str; 2] = [
+    include_str!("../../../../migrations/2026-11-21-000002_registry/down.sql"),
+    include_str!("../../../../migrations/2026-11-21-000001_exports/down.sql"),
+];
 
 const TABLES: &str = "SELECT relname::text AS t FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind IN ('r', 'S', 'i', 'v') AND relname !~ '^__diesel' ORDER BY 1";
@@ -19,7 +23,7 @@ async fn migrations_started_at_once_are_applied_once() {
     let stores: Vec<_> = (0..5).map(|_| Store::connect(settings(&database.url()))).collect();
     let applied = join_all(stores.iter().map(Store::migrate)).await;
     let names: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
-    assert_eq!(names, ["20261121000001"]);
+    assert_eq!(names, ["20261121000001", "20261121000002"]);
     stores[0].check().await.unwrap();
 }
 
@@ -35,7 +39,7 @@ async fn a_check_fails_until_the_migrations_are_there_and_creates_nothing() {
     let mut connection = PgConnection::establish(&database.url()).unwrap();
     let tables = "SELECT count(*) AS n FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(number(&mut connection, tables), 0);
-    assert_eq!(store.migrate().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), DOWN.len());
     assert!(store.migrate().await.unwrap().is_empty());
     store.check().await.unwrap();
     // A later version may have added to them.
@@ -58,10 +62,12 @@ async fn going_down_leaves_nothing_and_going_up_again_makes_the_same() {
         .unwrap();
     let mut connection = PgConnection::establish(&database.url()).unwrap();
     let made = texts(&mut connection, TABLES);
-    connection.batch_execute(DOWN).unwrap();
+    for down in DOWN {
+        connection.batch_execute(down).unwrap();
+    }
     assert!(texts(&mut connection, TABLES).is_empty());
     connection.batch_execute("DELETE FROM __diesel_schema_migrations").unwrap();
-    assert_eq!(store.migrate().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), DOWN.len());
     assert_eq!(texts(&mut connection, TABLES), made);
     store.check().await.unwrap();
 }

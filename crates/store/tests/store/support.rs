@@ -211,6 +211,7 @@ pub(crate) fn draft(name: &str, sources: usize, now: DateTime<Utc>) -> ExportDra
         resource: ResourceName::parse(&format!("resource-{place}")).unwrap(),
         filters: None,
         expires_at,
+        answer_within: None,
     };
     ExportDraft {
         id: ExportId::random(),

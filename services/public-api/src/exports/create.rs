@@ -62,7 +62,8 @@ pub(crate) struct CreateSource {
 }
 
 async fn create(api: &Api, identity: Identity, body: &Value) -> Result<FoundExport, ApiError> {
-    let draft = ExportDraft::parse(body, &api.catalog, &api.create_limits, api.clock.now())?;
+    let draft =
+        ExportDraft::parse(body, &api.registry.current()?.registry, &api.create_limits, api.clock.now())?;
     let records = request_records(api, &draft, &identity)?;
     let create = CreateExport::new(&draft, identity.owner, identity.raw, records, api.answer_within);
     api.store.create_export(create).await?;

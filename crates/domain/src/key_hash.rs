@@ -5,7 +5,6 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
 
 /// The SHA-256 of a key, written as 64 hexadecimal digits. Keys are long and random, so a plain hash
 /// of one does not give it away. It prints and serialises as `***`.
@@ -30,9 +29,19 @@ impl KeyHash {
         Self(Sha256::digest(key).into())
     }
 
-    /// Compares in a time that does not depend on where the two differ.
-    pub(crate) fn equals(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
+    /// A hash as it was stored.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash itself. Compare it in constant time.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Its first eight digits, by which people tell keys apart.
+    pub fn fingerprint(&self) -> String {
+        self.0.map(|byte| format!("{byte:02x}"))[..4].concat()
     }
 }
 

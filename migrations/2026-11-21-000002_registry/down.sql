@@ -1,0 +1,3 @@
+DROP TABLE application_keys;
+DROP TABLE applications;
+DROP TABLE registry;
