@@ -3,14 +3,14 @@
 //!
 //! Nothing here knows HTTP: the services read the headers, ask here, and answer.
 
+mod accepted_keys;
 mod application_keys;
 pub mod identity;
 mod path_segment;
 mod random_key;
-mod service_keys;
 
+pub use accepted_keys::AcceptedKeys;
 pub use application_keys::{KeyError, authorise_application};
 pub use identity::{Identity, IdentityError};
 pub use path_segment::{InvalidSegment, decode_application_segment};
 pub use random_key::{NoRandomness, random_key};
-pub use service_keys::ServiceKeys;

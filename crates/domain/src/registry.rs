@@ -178,6 +178,15 @@ impl Application {
         serde_json::from_value(document)
     }
 
+    /// The settings as the registry file has them, but for the keys.
+    pub fn without_keys(&self) -> Value {
+        let mut settings = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(settings) = &mut settings {
+            settings.remove("keys_sha256");
+        }
+        settings
+    }
+
     /// The largest upload for `resource`, where the registry says it.
     pub fn max_upload_bytes(&self, resource: &ResourceName) -> Option<ByteSize> {
         self.resources.get(resource).and_then(|entry| entry.max_upload_bytes).or(self.max_upload_bytes)

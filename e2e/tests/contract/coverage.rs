@@ -81,16 +81,12 @@ const IDS: [&str; 65] = [
 ];
 
 /// Ids that no test can name yet, and why.
-const SET_ASIDE: [(&str, &str); 9] = [
+const SET_ASIDE: [(&str, &str); 5] = [
     ("s0_17b", "Bearer tokens come with the registry of clients"),
     ("s0_tus", "resumable uploads come later"),
     ("s0_retry", "asking a failed source again comes later"),
-    ("s0_apps", "the list of applications comes with onboarding"),
     ("s0_22", "the console comes later"),
     ("s0_23", "the console comes later"),
-    ("s0_31", "onboarding comes later"),
-    ("s1_1", "onboarding comes later"),
-    ("s1_2", "onboarding comes later"),
 ];
 
 #[test]

@@ -12,6 +12,7 @@ mod events;
 mod examples;
 mod expiry;
 mod listing;
+mod onboarding;
 mod samples;
 mod status;
 mod support;

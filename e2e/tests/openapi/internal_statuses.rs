@@ -1,5 +1,6 @@
 //! Every status that the description of the internal API names is really given, under every path.
 
+use domain::KeyHash;
 use e2e::{
     Answer, Customer, Export, OTHER_APPLICATION, SOURCE_APPLICATION, Source, SourceApplication, TestApp,
     expect, raw,
@@ -11,6 +12,8 @@ use testkit::{Fault, FaultProxy};
 use crate::description::{Description, Operation};
 
 const UNKNOWN: &str = "2b177cb4-5229-4c90-8640-e0b9bfdc2200";
+
+const OPERATORS_KEY: &str = "the operators' key";
 
 /// Sources of each kind, as many as there are paths and statuses that use them up.
 const SOURCES: usize = 40;
@@ -33,6 +36,7 @@ impl Stage {
     async fn start() -> Self {
         let app = TestApp::with(|settings| {
             settings.internal_api.max_upload_bytes = domain::ByteSize::from_kib(64);
+            settings.internal_api.operator_keys_sha256 = vec![KeyHash::of(OPERATORS_KEY.as_bytes())];
         })
         .await;
         let customer = Customer::new();
@@ -52,6 +56,9 @@ impl Stage {
         let own = SourceApplication::named(SOURCE_APPLICATION);
         let other = SourceApplication::named(OTHER_APPLICATION);
         let is_upload = operation.id.starts_with("upload");
+        if operation.id.starts_with("regist") {
+            return self.read_registry(operation, status).await;
+        }
         let good = || request(&self.app, operation, &self.open.id, &self.open_source().id);
         let answered = || request(&self.app, operation, &self.answered.id, &self.answered.sources[0].id);
         let keyed = |request: RequestBuilder| request.header("x-rh-exports-psk", &own.key);
@@ -70,6 +77,23 @@ impl Stage {
             413 if is_upload => keyed(good()).body(vec![b'x'; 100 << 10]).send().await,
             413 => keyed(answered()).body(vec![b' '; 100 << 10]).send().await,
             415 if is_upload => keyed(answered()).header("content-encoding", "br").send().await,
+            _ => panic!("nobody knows how to make {} answer {status}", operation.id),
+        }
+    }
+}
+
+impl Stage {
+    async fn read_registry(&self, operation: &Operation, status: u16) -> Answer {
+        let get = |application| {
+            let path = operation.path_with(&[("application", application)]);
+            self.app.http().get(format!("{}{path}", self.app.internal_url))
+        };
+        let keyed = |application| get(application).header("x-rh-exports-psk", OPERATORS_KEY);
+        match status {
+            200 => keyed(SOURCE_APPLICATION).send().await,
+            400 => get(SOURCE_APPLICATION).send().await,
+            401 => get(SOURCE_APPLICATION).header("x-rh-exports-psk", "nobody's").send().await,
+            404 => keyed("unheard-of").send().await,
             _ => panic!("nobody knows how to make {} answer {status}", operation.id),
         }
     }
@@ -104,6 +128,7 @@ async fn the_internal_api_gives_every_answer_that_its_description_names() {
 async fn every_operation_that_needs_the_database_is_503_without_it() {
     let proxy = FaultProxy::bind().await.unwrap();
     let app = TestApp::with(|settings| {
+        settings.internal_api.operator_keys_sha256 = vec![KeyHash::of(OPERATORS_KEY.as_bytes())];
         settings.database_through(&proxy);
         settings.database.pool_wait = domain::Period::from_millis(200);
     })
@@ -112,7 +137,8 @@ async fn every_operation_that_needs_the_database_is_503_without_it() {
     proxy.cut_all();
     let (description, own) = (Description::internal(), SourceApplication::named(SOURCE_APPLICATION));
     for operation in description.operations.iter().filter(|operation| !operation.id.starts_with("ping")) {
-        let request = request(&app, operation, UNKNOWN, UNKNOWN).header("x-rh-exports-psk", &own.key);
+        let key = if operation.id.starts_with("regist") { OPERATORS_KEY } else { &own.key };
+        let request = request(&app, operation, UNKNOWN, UNKNOWN).header("x-rh-exports-psk", key);
         description.check(operation, 503, None, request.send().await.unwrap()).await;
     }
     proxy.set(Fault::None);

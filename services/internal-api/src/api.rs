@@ -1,17 +1,21 @@
 //! What the endpoints work with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use access::AcceptedKeys;
 use blobs::Blobs;
 use chrono::TimeDelta;
 use domain::{ApplicationName, ByteSize, ResourceName, SharedClock};
-use service::{BoxError, Context, database::Connections};
+use service::{BoxError, Context, database::Connections, follow};
 use store::{FollowedRegistry, Store, StoreError};
 
 use crate::{
     settings::{DuplicateUploadStatus, Settings},
     used_keys::UsedKeys,
 };
+
+/// How old what is known of the registry may be.
+const REGISTRY_AGE: Duration = Duration::from_secs(1);
 
 /// Shared by all requests.
 #[derive(Debug)]
@@ -20,6 +24,7 @@ pub struct Api {
     pub(crate) blobs: Blobs,
     pub(crate) registry: Arc<FollowedRegistry>,
     pub(crate) used_keys: UsedKeys,
+    pub(crate) operator_keys: AcceptedKeys,
     pub(crate) clock: SharedClock,
     pub(crate) duplicate_upload_status: DuplicateUploadStatus,
     pub(crate) upload_lease: TimeDelta,
@@ -37,6 +42,7 @@ impl Api {
         let api = Self {
             registry: Arc::new(FollowedRegistry::new(store.clone())),
             used_keys: UsedKeys::default(),
+            operator_keys: AcceptedKeys::new(own.operator_keys_sha256),
             store,
             blobs: Blobs::connect(&settings.object_store)?,
             clock: context.clock().clone(),
@@ -60,6 +66,20 @@ impl Api {
         let known = self.registry.current()?;
         let own = known.registry.application(application).and_then(|entry| entry.max_upload_bytes(resource));
         Ok(own.unwrap_or(self.max_upload_bytes))
+    }
+
+    /// Keeps what is known of the registry no older than a second; the question is for one number. Not ready
+    /// while nobody could deliver anything (S0-17).
+    pub(crate) async fn follow_registry(&self, context: &Context) {
+        let (followed, known) = (self.registry.clone(), self.registry.clone());
+        let refresh = move || {
+            let registry = followed.clone();
+            async move { registry.refresh().await.map_err(BoxError::from) }
+        };
+        let known = move || {
+            if known.current()?.keys.is_empty() { Err("no application has a key".into()) } else { Ok(()) }
+        };
+        follow(context, "application-keys", REGISTRY_AGE, refresh, known).await;
     }
 
     fn register(&self, context: &Context) {

@@ -26,15 +26,21 @@ impl FromRequest for CallingApplication {
 }
 
 fn authorise(req: &HttpRequest) -> Result<ApplicationName, ApiError> {
-    let mut keys = req.headers().get_all(KEY_HEADER);
-    let (Some(key), None) = (keys.next(), keys.next()) else { return Err(ApiError::MissingKey) };
+    let key = only_key(req)?;
     let Some(api) = req.app_data::<web::Data<Api>>() else { return Err(ApiError::Key(KeyError::Unknown)) };
     let segment = req.match_info().query("application");
     let application = decode_application_segment(segment).map_err(ApiError::Application)?;
     let known = api.registry.current()?;
     let keys = known.keys.iter().map(|key| (key.id, &key.application, &key.hash));
-    let used = authorise_application(keys, key.as_bytes(), &application)?;
+    let used = authorise_application(keys, key, &application)?;
     api.used_keys.note(used, api.clock.now());
     note(Fact::Application, &application);
     Ok(application)
+}
+
+/// The key of a request that has exactly one.
+pub(crate) fn only_key(req: &HttpRequest) -> Result<&[u8], ApiError> {
+    let mut keys = req.headers().get_all(KEY_HEADER);
+    let (Some(key), None) = (keys.next(), keys.next()) else { return Err(ApiError::MissingKey) };
+    Ok(key.as_bytes())
 }

@@ -19,6 +19,10 @@ pub(crate) enum ApiError {
     MissingKey,
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("invalid x-rh-exports-psk header")]
+    NoOperator,
+    #[error("application '{0}' not found")]
+    NoApplication(String),
     #[error("the application of the path is not a name: {0}")]
     Application(InvalidSegment),
     #[error("'{0}' is not a valid export UUID")]
@@ -80,11 +84,13 @@ impl From<ApiError> for HttpError {
             | ApiError::NotAResourceId(_)
             | ApiError::IncompleteReport
             | ApiError::AlreadyProcessed(DuplicateUploadStatus::BadRequest) => Self::bad_request(message),
-            ApiError::Key(KeyError::Unknown) => Self::unauthorized(message),
+            ApiError::Key(KeyError::Unknown) | ApiError::NoOperator => Self::unauthorized(message),
             ApiError::Key(KeyError::OtherApplication) | ApiError::OtherApplication => {
                 Self::forbidden(message)
             }
-            ApiError::NoExport(_) | ApiError::NoResource(_) => Self::not_found(message),
+            ApiError::NoExport(_) | ApiError::NoResource(_) | ApiError::NoApplication(_) => {
+                Self::not_found(message)
+            }
             ApiError::AlreadyProcessed(DuplicateUploadStatus::Gone) => Self::gone(message),
             ApiError::TooLarge(_) => Self::payload_too_large(message),
             ApiError::UnknownEncoding => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),

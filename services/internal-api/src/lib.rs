@@ -8,6 +8,7 @@ mod application;
 mod error;
 mod inflate;
 mod openapi;
+mod operator;
 mod registry;
 mod repeat;
 mod report;
@@ -42,7 +43,8 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
     settings.check_uploads()?;
     let (listen, http_settings) = (settings.internal_api.listen, settings.internal_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
-    registry::follow(context, &api).await;
+    api.follow_registry(context).await;
+    used_keys::write_down(context, &api);
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(api.clone());
         routes::add(app);

@@ -6,7 +6,7 @@ use utoipa::{
 };
 
 use crate::{
-    report, routes,
+    registry, report, routes,
     routes::{BASE_PATHS, SOURCE_FIRST},
     upload,
 };
@@ -24,19 +24,29 @@ pub fn document() -> String {
 #[openapi(
     info(title = "Exports, for source applications", description = "Deliver the data of a source, or an error.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    paths(routes::ping, upload::upload, report::report_error),
-    modifiers(&ApplicationKey, &EveryPath),
+    paths(
+        routes::ping,
+        upload::upload,
+        report::report_error,
+        registry::registry,
+        registry::registered_application,
+    ),
+    modifiers(&Keys, &EveryPath),
 )]
 struct InternalApi;
 
 /// Who calls.
-struct ApplicationKey;
+struct Keys;
 
-impl Modify for ApplicationKey {
+impl Modify for Keys {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let header = ApiKeyValue::with_description("x-rh-exports-psk", "The application's key.");
-        let scheme = SecurityScheme::ApiKey(ApiKey::Header(header));
-        document.components.get_or_insert_default().add_security_scheme("application-key", scheme);
+        let components = document.components.get_or_insert_default();
+        for (name, whose) in
+            [("application-key", "The application's key."), ("operator-key", "An operator's key.")]
+        {
+            let header = ApiKeyValue::with_description("x-rh-exports-psk", whose);
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(header)));
+        }
     }
 }
 

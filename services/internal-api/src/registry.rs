@@ -1,49 +1,110 @@
-//! Follows the registry of applications, so that a change counts within seconds.
+//! `GET /registry` and `GET /registry/{application}`: what operators read of the applications.
 
-use std::time::Duration;
+use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web};
+use chrono::{DateTime, Utc};
+use domain::{ApplicationName, registry::Application};
+use serde::Serialize;
+use serde_json::Value;
+use service::http::ErrorBody;
+use store::ApplicationKey;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
-use actix_web::web;
-use service::{
-    BoxError, Context,
-    worker::{Outcome, Worker},
-};
+use crate::{api::Api, error::ApiError, operator::Operator};
 
-use crate::api::Api;
+/// The registry at one moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RegistryBody {
+    /// Larger than that of any registry before.
+    revision: i64,
+    /// By name.
+    data: Vec<ApplicationBody>,
+}
 
-/// How old what is known of the registry may be. The question is for one number.
-const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// An application, its settings as the registry file has them, and its keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApplicationBody {
+    application: String,
+    /// See `applications` in the reference of settings.
+    #[schema(value_type = Object)]
+    settings: Value,
+    /// The live ones, the oldest first.
+    keys: Vec<KeyBody>,
+}
 
-/// How often the database is told which keys were used.
-const NOTE_EVERY: Duration = Duration::from_secs(10);
+/// A key, without anything that it could be guessed from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyBody {
+    /// By which it is withdrawn.
+    id: Uuid,
+    /// The first digits of its hash.
+    fingerprint: String,
+    /// Whether it stands in the registry file.
+    in_file: bool,
+    created_at: DateTime<Utc>,
+    /// To the minute; null when it was never used.
+    #[schema(required = true)]
+    last_used_at: Option<DateTime<Utc>>,
+}
 
-/// Reads the registry, if the database is there, starts both loops, and makes readiness wait for the registry.
-pub(crate) async fn follow(context: &Context, api: &web::Data<Api>) {
-    // What is wrong is said by the loop, which tries again.
-    let _ = api.registry.refresh().await;
-    let (registry, follower) = (api.registry.clone(), api.registry.clone());
-    context.health().register("application-keys", move || {
-        let open = registry.current().map_err(BoxError::from).and_then(|known| {
-            // Nobody could deliver anything (S0-17).
-            if known.keys.is_empty() { Err("no application has a key".into()) } else { Ok(()) }
-        });
-        async move { open }
-    });
-    Worker::new("registry", FOLLOW_EVERY).start(context, move || {
-        let registry = follower.clone();
-        async move {
-            registry.refresh().await?;
-            Ok::<_, BoxError>(Outcome::Idle)
+/// Lists all applications.
+#[utoipa::path(get, path = "/app/export/v1/registry", tag = "registry", security(("operator-key" = [])),
+    responses(
+        (status = 200, description = "All applications.", body = RegistryBody),
+        (status = 400, description = "No key, or several.", body = ErrorBody),
+        (status = 401, description = "No operator's key.", body = ErrorBody),
+        (status = 503, description = "Try again.", body = ErrorBody)))]
+pub(crate) async fn registry(api: web::Data<Api>, _: Operator) -> Result<HttpResponse, ApiError> {
+    let (registry, revision) = read(&api).await?;
+    Ok(ok(RegistryBody { revision, data: registry }))
+}
+
+/// Shows one application.
+#[utoipa::path(get, path = "/app/export/v1/registry/{application}", tag = "registry",
+    security(("operator-key" = [])), params(("application" = String, Path, description = "Its name.")),
+    responses(
+        (status = 200, description = "The application.", body = ApplicationBody),
+        (status = 400, description = "No key, or several.", body = ErrorBody),
+        (status = 401, description = "No operator's key.", body = ErrorBody),
+        (status = 404, description = "There is no such application.", body = ErrorBody),
+        (status = 503, description = "Try again.", body = ErrorBody)))]
+pub(crate) async fn registered_application(
+    api: web::Data<Api>,
+    _: Operator,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let (registry, _) = read(&api).await?;
+    let found = registry.into_iter().find(|entry| entry.application == *name);
+    found.map(ok).ok_or_else(|| ApiError::NoApplication(name.into_inner()))
+}
+
+/// From the database: last uses of keys are not followed.
+async fn read(api: &Api) -> Result<(Vec<ApplicationBody>, i64), ApiError> {
+    let read = api.store.registry().await?;
+    let applications =
+        read.registry.applications().map(|(name, entry)| ApplicationBody::new(name, entry, &read.keys));
+    Ok((applications.collect(), read.revision))
+}
+
+fn ok(body: impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
+}
+
+impl ApplicationBody {
+    fn new(name: &ApplicationName, entry: &Application, keys: &[ApplicationKey]) -> Self {
+        let keys = keys.iter().filter(|key| key.application == *name).map(KeyBody::from).collect();
+        Self { application: name.to_string(), settings: entry.without_keys(), keys }
+    }
+}
+
+impl From<&ApplicationKey> for KeyBody {
+    fn from(key: &ApplicationKey) -> Self {
+        Self {
+            id: key.id.into(),
+            fingerprint: key.hash.fingerprint(),
+            in_file: key.in_file,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
         }
-    });
-    let api = api.clone();
-    Worker::new("used-keys", NOTE_EVERY).start(context, move || {
-        let api = api.clone();
-        async move {
-            let used = api.used_keys.take();
-            if !used.is_empty() {
-                api.store.note_keys_used(used).await?;
-            }
-            Ok::<_, BoxError>(Outcome::Idle)
-        }
-    });
+    }
 }

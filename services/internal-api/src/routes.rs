@@ -3,7 +3,7 @@
 use actix_web::web::{self, ServiceConfig};
 use service::http;
 
-use crate::{openapi, report, upload};
+use crate::{openapi, registry, report, upload};
 
 /// Where the API lives.
 pub(crate) const BASE_PATHS: [&str; 2] = ["/app/export/v1", "/internal/export/v1"];
@@ -17,6 +17,8 @@ pub(crate) fn add(app: &mut ServiceConfig) {
     for base in BASE_PATHS {
         let mut scope = web::scope(base)
             .service(web::resource("/ping").get(ping))
+            .service(web::resource("/registry").get(registry::registry))
+            .service(web::resource("/registry/{application}").get(registry::registered_application))
             .service(http::openapi(document.clone()));
         for path in [format!("/upload{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/upload")] {
             scope = scope.service(web::resource(path).route(web::post().to(upload::upload)));

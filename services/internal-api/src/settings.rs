@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use domain::{ByteSize, Period, registry::LARGEST_UPLOAD};
+use domain::{ByteSize, KeyHash, Period, registry::LARGEST_UPLOAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{ServiceSettings, http::HttpSettings};
@@ -63,6 +63,8 @@ pub struct InternalApiSettings {
     pub ops_listen: SocketAddr,
     /// The HTTP server.
     pub http: HttpSettings,
+    /// SHA-256 of the keys with which operators read the registry. Without any, nobody does.
+    pub operator_keys_sha256: Vec<KeyHash>,
     /// Largest upload, counted before compression, of applications that have no limit of their own.
     pub max_upload_bytes: ByteSize,
     /// How an upload for a source that was answered otherwise is refused: 410, or 400 for clients that know
@@ -90,6 +92,7 @@ impl Default for InternalApiSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9002)),
             http: HttpSettings::default(),
+            operator_keys_sha256: Vec::new(),
             max_upload_bytes: ByteSize::from_mib(500),
             duplicate_upload_status: DuplicateUploadStatus::default(),
             upload_lease: Period::from_secs(60),

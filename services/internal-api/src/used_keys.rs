@@ -3,10 +3,21 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
+use actix_web::web;
 use chrono::{DateTime, Utc};
 use domain::ids::KeyId;
+use service::{
+    BoxError, Context,
+    worker::{Outcome, Worker},
+};
+
+use crate::api::Api;
+
+/// How often the database is told which keys were used.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
 
 /// Uses that are not in the database yet: the last one of each key.
 #[derive(Debug, Default)]
@@ -21,4 +32,19 @@ impl UsedKeys {
     pub(crate) fn take(&self) -> Vec<(KeyId, DateTime<Utc>)> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
+}
+
+/// Starts the loop that tells the database. What is not written yet is lost with the process.
+pub(crate) fn write_down(context: &Context, api: &web::Data<Api>) {
+    let api = api.clone();
+    Worker::new("used-keys", WRITE_EVERY).start(context, move || {
+        let api = api.clone();
+        async move {
+            let used = api.used_keys.take();
+            if !used.is_empty() {
+                api.store.note_keys_used(used).await?;
+            }
+            Ok::<_, BoxError>(Outcome::Idle)
+        }
+    });
 }

@@ -1,15 +1,18 @@
 //! What the endpoints work with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use access::ServiceKeys;
+use access::AcceptedKeys;
 use blobs::Blobs;
 use bus::RequestEvents;
 use domain::{CreateLimits, SharedClock};
-use service::{BoxError, Context, database::Connections, http::RateLimit};
+use service::{BoxError, Context, database::Connections, follow, http::RateLimit};
 use store::{FollowedRegistry, Store, WakeupSender};
 
 use crate::settings::Settings;
+
+/// How old what is known of the registry may be.
+const REGISTRY_AGE: Duration = Duration::from_secs(1);
 
 /// Shared by all requests.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub struct Api {
     pub(crate) create_limits: CreateLimits,
     pub(crate) answer_within: chrono::TimeDelta,
     pub(crate) max_body_bytes: u64,
-    pub(crate) service_keys: ServiceKeys,
+    pub(crate) service_keys: AcceptedKeys,
     pub(crate) rate_limit: RateLimit,
 }
 
@@ -44,12 +47,22 @@ impl Api {
             create_limits: own.create_limits(),
             answer_within: own.answer_within.as_time_delta(),
             max_body_bytes: own.max_body_size.bytes(),
-            service_keys: ServiceKeys::new(own.service_keys_sha256.clone()),
+            service_keys: AcceptedKeys::new(own.service_keys_sha256.clone()),
             rate_limit: RateLimit::new(&own.rate_limit),
             store,
         };
         api.register(context);
         Ok(api)
+    }
+
+    /// Keeps what is known of the registry no older than a second; the question is for one number.
+    pub(crate) async fn follow_registry(&self, context: &Context) {
+        let (followed, known) = (self.registry.clone(), self.registry.clone());
+        let refresh = move || {
+            let registry = followed.clone();
+            async move { registry.refresh().await }
+        };
+        follow(context, "registry", REGISTRY_AGE, refresh, move || known.current().map(drop)).await;
     }
 
     /// Readiness is Postgres alone: without object storage everything but downloads works, and a probe that

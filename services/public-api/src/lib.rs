@@ -1,14 +1,14 @@
 //! The customers' API: create, watch, list, download and delete exports.
 //!
-//! Law: contract page 1, ids S0-20 to S0-46. Each endpoint is a file in [`exports`]; [`caller`] says who
-//! calls, [`error`] what is answered when something is wrong.
+//! Law: contract page 1, ids S0-20 to S0-46. Each endpoint is a file: those of [`exports`], and [`applications`].
+//! [`caller`] says who calls, [`error`] what is answered when something is wrong.
 
 mod api;
+mod applications;
 mod caller;
 mod error;
 mod exports;
 mod openapi;
-mod registry;
 mod settings;
 
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
 pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, BoxError> {
     let (listen, http_settings) = (settings.public_api.listen, settings.public_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
-    registry::follow(context, &api).await;
+    api.follow_registry(context).await;
     let callers = caller::Callers::new(&api);
     let document = openapi_document();
     let routes = move |app: &mut web::ServiceConfig| {
@@ -47,6 +47,7 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
             web::scope(BASE_PATH)
                 .service(web::resource("/ping").get(ping))
                 .service(http::openapi(document.clone()))
+                .service(applications::routes(&callers))
                 .service(exports::routes(&callers)),
         );
         // Clients look for the description at the root as well.

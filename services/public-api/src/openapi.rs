@@ -8,7 +8,7 @@ use utoipa::{
     },
 };
 
-use crate::exports;
+use crate::{applications, exports};
 
 /// The document that is served and kept in `schemas/openapi/public-api.json`.
 pub fn document() -> String {
@@ -25,6 +25,7 @@ pub fn document() -> String {
         license(name = "Apache-2.0", identifier = "Apache-2.0")),
     paths(
         crate::ping,
+        applications::list_applications,
         exports::create_export,
         exports::list_exports,
         exports::export_status,

@@ -1,14 +1,13 @@
-//! Keys of services that call the customers' API on behalf of customers (S0-21).
+//! Keys of callers of whom nothing need be known but that they may call (S0-21).
 
 use domain::KeyHash;
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// The keys that open the customers' API to other services, from `public_api.service_keys_sha256`.
-/// Without keys it opens to none.
+/// The keys that open something. Without keys it opens to none.
 #[derive(Debug, Clone, Default)]
-pub struct ServiceKeys(Vec<KeyHash>);
+pub struct AcceptedKeys(Vec<KeyHash>);
 
-impl ServiceKeys {
+impl AcceptedKeys {
     /// The set of these keys.
     pub fn new(hashes: Vec<KeyHash>) -> Self {
         Self(hashes)
@@ -27,10 +26,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s0_21_a_service_key_is_accepted_only_where_configured() {
-        let keys = ServiceKeys::new(vec![KeyHash::of(b"one"), KeyHash::of(b"two")]);
+    fn s0_21_a_key_is_accepted_only_where_configured() {
+        let keys = AcceptedKeys::new(vec![KeyHash::of(b"one"), KeyHash::of(b"two")]);
         assert!(keys.accepts(b"one") && keys.accepts(b"two"));
         assert!(!keys.accepts(b"three") && !keys.accepts(b""));
-        assert!(!ServiceKeys::default().accepts(b"one"));
+        assert!(!AcceptedKeys::default().accepts(b"one"));
     }
 }
