@@ -9,6 +9,9 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const CORE: [&str; 2] = ["archive", "domain"];
 const ADAPTERS: [&str; 5] = ["access", "blobs", "bus", "service", "store"];
 
+/// Between services and adapters: what several services do with several adapters.
+const JOINTS: [&str; 1] = ["receive"];
+
 /// Free to all: they are how Rust says a thing, not how a vendor does it.
 const FACADES: [&str; 17] = [
     "anyhow",
@@ -83,14 +86,16 @@ fn allowed(area: &str, package: &str, services: &BTreeSet<&str>) -> BTreeSet<Str
         // It makes the topic, as an operator would.
         ("tools", "launcher") => vec!["bus", "devservers"],
         ("crates", name) if ADAPTERS.contains(&name) => CORE.to_vec(),
+        ("crates", name) if JOINTS.contains(&name) => [ADAPTERS.as_slice(), &CORE].concat(),
         ("services", "standalone") => {
-            services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["devservers"]).collect()
+            services.iter().copied().chain(JOINTS).chain(ADAPTERS).chain(CORE).chain(["devservers"]).collect()
         }
         // Not a service but the tests of all of them.
         ("e2e", _) => {
-            services.iter().copied().chain(ADAPTERS).chain(CORE).chain(["standalone", "testkit"]).collect()
+            let inward = JOINTS.into_iter().chain(ADAPTERS).chain(CORE);
+            services.iter().copied().chain(inward).chain(["standalone", "testkit"]).collect()
         }
-        ("services", _) => [ADAPTERS.as_slice(), &CORE].concat(),
+        ("services", _) => [JOINTS.as_slice(), &ADAPTERS, &CORE].concat(),
         _ => vec![],
     };
     names.into_iter().map(str::to_owned).collect()

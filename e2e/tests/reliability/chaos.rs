@@ -25,8 +25,8 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lingers now and then between a commit and its effect, where a kill is the most interesting.
 pub(crate) const LINGERING: &str = "public-api::created=20%sleep(20);public-api::deleted=20%sleep(20);\
-    internal-api::upload-begun=10%sleep(20);internal-api::multipart-noted=50%sleep(20);\
-    internal-api::object-stored=20%sleep(20);internal-api::settled=20%sleep(20);\
+    receive::upload-begun=10%sleep(20);receive::multipart-noted=50%sleep(20);\
+    receive::object-stored=20%sleep(20);receive::settled=20%sleep(20);\
     internal-api::error-settled=20%sleep(20);dispatcher::leased=30%sleep(50);dispatcher::sent=30%sleep(50);\
     expiry-reaper::released=30%sleep(50);expiry-reaper::uploads-ended=50%sleep(50);\
     expiry-reaper::objects-leased=30%sleep(50);expiry-reaper::objects-deleted=30%sleep(50)";

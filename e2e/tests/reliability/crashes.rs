@@ -59,13 +59,13 @@ async fn records_sent_by_a_dispatcher_that_dies_are_sent_again_as_the_same_event
 
 #[tokio::test]
 async fn an_upload_whose_internal_api_dies_before_the_first_byte_can_be_repeated() {
-    let (platform, export) = interrupted_upload("internal-api::upload-begun", 2_000).await;
+    let (platform, export) = interrupted_upload("receive::upload-begun", 2_000).await;
     repeat_upload(&platform, &export, 2_000).await;
 }
 
 #[tokio::test]
 async fn an_upload_in_parts_whose_internal_api_dies_can_be_repeated() {
-    let (platform, export) = interrupted_upload("internal-api::multipart-noted", IN_PARTS).await;
+    let (platform, export) = interrupted_upload("receive::multipart-noted", IN_PARTS).await;
     let database = platform.rig.database().await.unwrap();
     let noted = "SELECT count(*) FROM upload_attempts WHERE store_upload_id IS NOT NULL";
     assert_eq!(count(&database, noted).await.unwrap(), 1, "the reaper can find its parts");
@@ -74,7 +74,7 @@ async fn an_upload_in_parts_whose_internal_api_dies_can_be_repeated() {
 
 #[tokio::test]
 async fn an_object_whose_internal_api_dies_before_it_settles_is_deleted() {
-    let (platform, export) = interrupted_upload("internal-api::object-stored", 2_000).await;
+    let (platform, export) = interrupted_upload("receive::object-stored", 2_000).await;
     let status = platform.asking.status(&export.id).await.unwrap();
     assert_eq!(status["sources"][0]["status"], "pending", "nothing was acknowledged");
     repeat_upload(&platform, &export, 2_000).await;
@@ -82,13 +82,13 @@ async fn an_object_whose_internal_api_dies_before_it_settles_is_deleted() {
 
 #[tokio::test]
 async fn an_upload_in_parts_that_is_whole_and_not_settled_is_deleted() {
-    let (platform, export) = interrupted_upload("internal-api::object-stored", IN_PARTS).await;
+    let (platform, export) = interrupted_upload("receive::object-stored", IN_PARTS).await;
     repeat_upload(&platform, &export, IN_PARTS).await;
 }
 
 #[tokio::test]
 async fn an_upload_whose_internal_api_dies_before_it_answers_counts_and_its_repeat_is_welcome() {
-    let (platform, export) = interrupted_upload("internal-api::settled", 2_000).await;
+    let (platform, export) = interrupted_upload("receive::settled", 2_000).await;
     let source = &export.sources[0];
     assert_eq!(platform.asking.status(&export.id).await.unwrap()["status"], "complete");
     let other = platform.answering.upload(&export.id, source, b"other bytes".to_vec()).await.unwrap();

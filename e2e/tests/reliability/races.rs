@@ -107,7 +107,7 @@ async fn an_upload_that_lost_its_lease_is_refused_and_its_repeat_succeeds() {
 #[tokio::test]
 async fn an_object_that_was_stored_after_its_lease_ran_out_is_not_left_behind() {
     // From the stored object to its row it takes longer than the lease lasts.
-    let slow = "internal-api::object-stored=1*sleep(6000)";
+    let slow = "receive::object-stored=1*sleep(6000)";
     let platform = Platform::on_failing(Rig::new().await, Some((InternalApi, slow))).await;
     let export = platform.asking.create(1).await.unwrap();
     let source = &export.sources[0];

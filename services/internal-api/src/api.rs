@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use access::AcceptedKeys;
 use blobs::Blobs;
-use chrono::TimeDelta;
 use domain::{ApplicationName, ByteSize, ResourceName, SharedClock};
+use receive::Receiver;
 use service::{BoxError, Context, database::Connections, follow};
 use store::{FollowedRegistry, Store, StoreError};
 
@@ -21,13 +21,13 @@ const REGISTRY_AGE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Api {
     pub(crate) store: Store,
-    pub(crate) blobs: Blobs,
+    pub(crate) receiver: Receiver,
+    blobs: Blobs,
     pub(crate) registry: Arc<FollowedRegistry>,
     pub(crate) used_keys: UsedKeys,
     pub(crate) operator_keys: AcceptedKeys,
     pub(crate) clock: SharedClock,
     pub(crate) duplicate_upload_status: DuplicateUploadStatus,
-    pub(crate) upload_lease: TimeDelta,
     max_upload_bytes: ByteSize,
 }
 
@@ -38,16 +38,21 @@ impl Api {
     /// When settings cannot be used.
     pub fn new(context: &Context, settings: Settings) -> Result<Self, BoxError> {
         let own = settings.internal_api;
-        let store = Store::connect(settings.database);
+        let (store, blobs) = (Store::connect(settings.database), Blobs::connect(&settings.object_store)?);
         let api = Self {
             registry: Arc::new(FollowedRegistry::new(store.clone())),
             used_keys: UsedKeys::default(),
             operator_keys: AcceptedKeys::new(own.operator_keys_sha256),
+            receiver: Receiver::new(
+                store.clone(),
+                blobs.clone(),
+                context.clock().clone(),
+                own.upload_lease.as_time_delta(),
+            ),
             store,
-            blobs: Blobs::connect(&settings.object_store)?,
+            blobs,
             clock: context.clock().clone(),
             duplicate_upload_status: own.duplicate_upload_status,
-            upload_lease: own.upload_lease.as_time_delta(),
             max_upload_bytes: own.max_upload_bytes,
         };
         api.register(context);

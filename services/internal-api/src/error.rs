@@ -2,15 +2,19 @@
 
 use access::{InvalidSegment, KeyError};
 use actix_web::http::StatusCode;
-use blobs::{PutError, StorageError};
+use blobs::StorageError;
 use domain::{
     ByteSize,
     ids::{ExportId, ResourceId},
 };
-use service::http::HttpError;
+use receive::{DeliveryError, UploadError, in_customary_units};
+use service::http::{self, HttpError};
 use store::StoreError;
 
-use crate::{inflate::UploadError, settings::DuplicateUploadStatus};
+use crate::{api::Api, settings::DuplicateUploadStatus, target::SourcePath};
+
+/// Why the body of a request does not come to its end.
+pub(crate) type BodyError = UploadError<http::BodyError>;
 
 /// Everything that an endpoint refuses or fails with.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +48,7 @@ pub(crate) enum ApiError {
     #[error("Content-Encoding must be gzip or identity")]
     UnknownEncoding,
     #[error(transparent)]
-    Body(#[from] UploadError),
+    Body(#[from] BodyError),
     #[error("the upload was given up because its lease ran out")]
     LeaseLost,
     #[error(transparent)]
@@ -57,19 +61,19 @@ pub(crate) enum ApiError {
     Http(#[from] HttpError),
 }
 
-/// A limit as clients in the field know it: 500 MiB is `500MB` to them (S0-48).
-pub(crate) fn in_customary_units(limit: ByteSize) -> String {
-    limit.to_string().replace("iB", "B")
-}
-
 impl ApiError {
-    /// What a failed upload is answered with, where `limit` was its limit.
-    pub(crate) fn of_put(error: PutError<UploadError>, limit: ByteSize) -> Self {
+    /// What a delivery for the source at `path` that failed is answered with.
+    pub(crate) fn of_delivery(api: &Api, path: SourcePath, error: DeliveryError<http::BodyError>) -> Self {
         match error {
-            PutError::TooLarge { .. } => Self::TooLarge(limit),
-            PutError::Body(error) => Self::Body(error),
-            PutError::Storage(error) => Self::Storage(error),
-            PutError::Journal(error) => Self::Journal(error),
+            DeliveryError::NoExport => Self::NoExport(path.export_id),
+            DeliveryError::NoResource => Self::NoResource(path.resource_id),
+            DeliveryError::AlreadyProcessed => Self::AlreadyProcessed(api.duplicate_upload_status),
+            DeliveryError::TooLarge(limit) => Self::TooLarge(limit),
+            DeliveryError::LeaseLost => Self::LeaseLost,
+            DeliveryError::Body(error) => Self::Body(error),
+            DeliveryError::Store(error) => Self::Store(error),
+            DeliveryError::Storage(error) => Self::Storage(error),
+            DeliveryError::Journal(error) => Self::Journal(error),
         }
     }
 }

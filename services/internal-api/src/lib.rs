@@ -1,16 +1,14 @@
 //! The internal API: source applications deliver their data, or an error.
 //!
-//! Law: contract page 1, ids S0-17 to S0-48. An upload is authorised ([`application`]), streamed through
-//! the compressor into object storage ([`upload`]), and settled in one transaction; 202 comes after that.
+//! Law: contract page 1, ids S0-17 to S0-48. An upload is authorised ([`application`]), taken in
+//! ([`upload`], `crates/receive`); 202 comes after it has settled its source.
 
 mod api;
 mod application;
 mod error;
-mod inflate;
 mod openapi;
 mod operator;
 mod registry;
-mod repeat;
 mod report;
 mod routes;
 mod settings;

@@ -7,6 +7,7 @@ use domain::{
     Resource,
     ids::{ExportId, ResourceId},
 };
+use receive::Place;
 use service::http::{Fact, note};
 use store::AnswerTarget;
 
@@ -20,6 +21,13 @@ const MAX_ECHOED_CHARS: usize = 64;
 pub(crate) struct SourcePath {
     pub(crate) export_id: ExportId,
     pub(crate) resource_id: ResourceId,
+}
+
+impl SourcePath {
+    /// The same, for whoever takes in its data.
+    pub(crate) fn place(self) -> Place {
+        Place { export_id: self.export_id, resource_id: self.resource_id }
+    }
 }
 
 impl FromRequest for SourcePath {

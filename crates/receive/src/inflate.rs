@@ -6,28 +6,17 @@
 use archive::gzip::{Inflater, InvalidGzip};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use service::http::BodyError;
+
+use crate::error::UploadError;
 
 /// Most bytes that one step gives.
 const STEP_BYTES: usize = 1024 * 1024;
 
-/// Why the bytes of an upload do not come to an end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UploadError {
-    #[error(transparent)]
-    Received(#[from] BodyError),
-    #[error("the payload is not valid gzip")]
-    NotGzip(#[from] InvalidGzip),
-    /// The process is stopping.
-    #[error("the payload could not be read to its end")]
-    Interrupted,
-}
-
 /// The bytes that the gzip stream `body` stands for. It ends with the body's last member, checked against
 /// its trailer, or with one error.
-pub(crate) fn inflate<S>(body: S) -> impl Stream<Item = Result<Bytes, UploadError>>
+pub fn inflate<S, E>(body: S) -> impl Stream<Item = Result<Bytes, UploadError<E>>>
 where
-    S: Stream<Item = Result<Bytes, UploadError>> + Unpin,
+    S: Stream<Item = Result<Bytes, UploadError<E>>> + Unpin,
 {
     let begin = Some(State { body, inflater: Box::default(), input: Bytes::new() });
     stream::unfold(begin, |state| async move {
@@ -47,9 +36,12 @@ struct State<S> {
     input: Bytes,
 }
 
-impl<S: Stream<Item = Result<Bytes, UploadError>> + Unpin> State<S> {
+impl<S> State<S> {
     /// The next bytes; None at a good end.
-    async fn step(mut self) -> Result<Option<(Bytes, Self)>, UploadError> {
+    async fn step<E>(mut self) -> Result<Option<(Bytes, Self)>, UploadError<E>>
+    where
+        S: Stream<Item = Result<Bytes, UploadError<E>>> + Unpin,
+    {
         loop {
             if self.input.is_empty() {
                 let Some(chunk) = self.body.next().await else {

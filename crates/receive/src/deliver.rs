@@ -1,0 +1,105 @@
+//! From a stream of bytes to a settled source.
+//!
+//! Invariant: it returns only after the object and the row that points at it are durable.
+
+use blobs::{PutError, StoredObject, object_key};
+use bytes::Bytes;
+use domain::{ByteSize, SourceError, StoredData, ids::AttemptId};
+use futures_util::Stream;
+use store::{AnswerOutcome, NewAttempt, StoreError};
+
+use crate::{
+    error::{DeliveryError, UploadError, in_customary_units},
+    lease::Journal,
+    receiver::{Place, Receiver},
+};
+
+impl Receiver {
+    /// Stores `body`, of at most `limit` bytes, as a new object and settles the source at `place` with it. The
+    /// same bytes once more change nothing and are welcome (S0-47c).
+    ///
+    /// It should run to its end: what it has begun is given up at once then, and else when its lease ends.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]. The source stays open but for `TooLarge`, with which it has failed.
+    pub async fn deliver<E>(
+        &self,
+        place: Place,
+        body: impl Stream<Item = Result<Bytes, UploadError<E>>>,
+        limit: ByteSize,
+    ) -> Result<(), DeliveryError<E>> {
+        let attempt = AttemptId::random();
+        let key = object_key(place.export_id, attempt);
+        self.store
+            .begin_upload(NewAttempt {
+                id: attempt,
+                export_id: place.export_id,
+                resource_id: place.resource_id,
+                object_key: key.as_str().to_owned(),
+                lease_expires_at: self.clock.now() + self.lease,
+            })
+            .await?;
+        service::failpoint!("receive::upload-begun");
+        let journal = Journal { store: self.store.clone(), attempt };
+        let upload = self.blobs.put_gzip(&key, body, limit.bytes(), &journal);
+        match self.while_leased::<_, E>(place, attempt, upload).await? {
+            Ok(stored) => {
+                service::failpoint!("receive::object-stored");
+                self.settle(place, attempt, stored).await
+            }
+            Err(error) => {
+                let exceeded = matches!(error, PutError::TooLarge { .. }).then_some(limit);
+                self.give_up(place, attempt, exceeded).await?;
+                Err(DeliveryError::of_put(error, limit))
+            }
+        }
+    }
+
+    async fn settle<E>(
+        &self,
+        place: Place,
+        attempt: AttemptId,
+        stored: StoredObject,
+    ) -> Result<(), DeliveryError<E>> {
+        let data = StoredData {
+            object_key: stored.key.as_str().to_owned(),
+            size_bytes: stored.size_bytes,
+            stored_bytes: stored.stored_bytes,
+            crc32: stored.crc32,
+            sha256: stored.sha256,
+        };
+        let now = self.clock.now();
+        let outcome =
+            self.store.answer_with_data(place.export_id, place.resource_id, attempt, data, now).await?;
+        service::failpoint!("receive::settled");
+        match outcome {
+            AnswerOutcome::Settled(status) => {
+                tracing::info!(export.id = %place.export_id, resource.id = %place.resource_id,
+                    export.status = %status, size_bytes = stored.size_bytes, "data delivered");
+                Ok(())
+            }
+            AnswerOutcome::Repeated => Ok(()),
+            AnswerOutcome::NoExport => Err(DeliveryError::NoExport),
+            AnswerOutcome::NoResource => Err(DeliveryError::NoResource),
+            AnswerOutcome::LeaseLost => Err(DeliveryError::LeaseLost),
+            AnswerOutcome::Conflict => Err(DeliveryError::AlreadyProcessed),
+        }
+    }
+
+    /// Ends an attempt that failed. Data above the limit `exceeded` settles the source; anything else leaves it
+    /// open, so that a retry can succeed.
+    async fn give_up(
+        &self,
+        place: Place,
+        attempt: AttemptId,
+        exceeded: Option<ByteSize>,
+    ) -> Result<(), StoreError> {
+        self.abandon(attempt).await;
+        if let Some(limit) = exceeded {
+            let reason = SourceError::too_large(&in_customary_units(limit));
+            let now = self.clock.now();
+            self.store.answer_with_error(place.export_id, place.resource_id, reason, now).await?;
+        }
+        Ok(())
+    }
+}
