@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 const CORE: [&str; 2] = ["archive", "domain"];
-const ADAPTERS: [&str; 5] = ["access", "blobs", "bus", "service", "store"];
+const ADAPTERS: [&str; 6] = ["access", "blobs", "bus", "fetch", "service", "store"];
 
 /// Between services and adapters: what several services do with several adapters.
 const JOINTS: [&str; 1] = ["receive"];
@@ -34,7 +34,7 @@ const FACADES: [&str; 17] = [
 ];
 
 /// Vendors' crates and where they live. One that is not here may live anywhere, but in one place.
-const HOMES: [(&str, &[&str]); 22] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("actix-cors", &["service"]),
     ("actix-web", &["internal-api", "public-api", "service"]),
     ("base64", &["access"]),
@@ -48,6 +48,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("flate2", &["archive"]),
     ("governor", &["service"]),
     ("humantime", &["domain"]),
+    ("ipnet", &["fetch"]),
     ("jsonschema", &["bus"]),
     ("libdeflater", &["archive"]),
     ("object_store", &["blobs"]),
@@ -55,6 +56,7 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("prometheus", &["service"]),
     ("r2d2", &["store"]),
     ("rdkafka", &["bus"]),
+    ("reqwest", &["fetch"]),
     ("subtle", &["access"]),
     ("tracing-subscriber", &["service"]),
 ];
