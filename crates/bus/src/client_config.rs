@@ -5,16 +5,21 @@ use rdkafka::ClientConfig;
 use crate::settings::{KafkaSettings, SaslMechanism};
 
 /// Client properties on which the order and the single delivery of records rest. Nobody may set them.
-const RESERVED_PROPERTIES: [&str; 14] = [
+const RESERVED_PROPERTIES: [&str; 19] = [
     "acks",
+    "auto.offset.reset",
     "delivery.timeout.ms",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
     "enable.gapless.guarantee",
     "enable.idempotence",
+    "group.id",
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "message.max.bytes",
     "message.send.max.retries",
     "message.timeout.ms",
+    "partition.assignment.strategy",
     "queuing.strategy",
     "request.required.acks",
     "retries",

@@ -44,6 +44,15 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     }
 }
 
+/// A record byte for byte, for the brokers.
+#[derive(Clone)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) headers: OwnedHeaders,
+    pub(crate) payload: Option<&'a [u8]>,
+}
+
 /// A client. Dropping it waits for its threads.
 pub(crate) struct DeliveringClient {
     producer: Arc<BaseProducer<Context>>,
@@ -71,17 +80,22 @@ impl DeliveringClient {
 
     /// Hands a record over; never waits.
     pub(crate) fn send(&self, record: &Record) -> Result<Delivery, KafkaError> {
-        let (report, delivery) = oneshot::channel();
         let headers = record
             .headers
             .iter()
             .fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (name, value)| {
                 headers.insert(Header { key: name, value: Some(value) })
             });
-        let handed_over = BaseRecord::with_opaque_to(&record.topic, Box::new(report))
-            .key(record.key.as_str())
-            .payload(record.payload.as_slice())
-            .headers(headers);
+        let (topic, key, payload) = (record.topic.as_str(), record.key.as_bytes(), record.payload.as_slice());
+        self.send_raw(Outgoing { topic, key: Some(key), headers, payload: Some(payload) })
+    }
+
+    /// As [`DeliveringClient::send`], for what need not be text.
+    pub(crate) fn send_raw(&self, record: Outgoing<'_>) -> Result<Delivery, KafkaError> {
+        let (report, delivery) = oneshot::channel();
+        let mut handed_over: BaseRecord<'_, [u8], [u8], _> =
+            BaseRecord::with_opaque_to(record.topic, Box::new(report)).headers(record.headers);
+        (handed_over.key, handed_over.payload) = (record.key, record.payload);
         self.producer.send(handed_over).map(|()| delivery).map_err(|(error, _)| error)
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
+    client::Client,
     error::KafkaError,
     metadata::{MetadataPartition, MetadataTopic},
     producer::Producer as _,
@@ -10,7 +11,7 @@ use rdkafka::{
 };
 use tokio::{sync::Mutex, task, time::Instant};
 
-use crate::{error::CheckError, generation::Generation};
+use crate::{client::Context, error::CheckError, generation::Generation};
 
 /// How long a broker may take to answer: less than the two seconds after which a readiness check is dropped, and
 /// what it found out with it.
@@ -43,17 +44,19 @@ impl Health {
             return answer.result.clone();
         }
         let name = topic.to_owned();
-        let asked = task::spawn_blocking(move || ask(&generation, &name)).await;
+        let asked = task::spawn_blocking(move || {
+            ask(generation.client().ok_or(CheckError::Interrupted)?.client(), &name)
+        })
+        .await;
         let result = asked.unwrap_or(Err(CheckError::Interrupted));
         *last = Some(Answer { topic: topic.to_owned(), at: Instant::now(), result: result.clone() });
         result
     }
 }
 
-fn ask(generation: &Generation, name: &str) -> Result<(), CheckError> {
-    let client = generation.client().ok_or(CheckError::Interrupted)?;
+/// Asks the brokers whether the topic `name` can be used; waits for their answer.
+pub(crate) fn ask(client: &Client<Context>, name: &str) -> Result<(), CheckError> {
     let metadata = client
-        .client()
         .fetch_metadata(Some(name), ANSWER_TIMEOUT)
         .map_err(|error| CheckError::NoBroker(error.into()))?;
     let unusable =

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod consuming;
+mod dead_letters;
 mod embedded;
 mod faults;
 mod fuzz;
