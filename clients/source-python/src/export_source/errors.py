@@ -1,0 +1,30 @@
+"""What can go wrong, for users of the library to raise or to catch."""
+
+from __future__ import annotations
+
+
+class SourceError(Exception):
+    """A request that is refused for good; raise it from your function.
+
+    The customer reads ``message`` beside the source that failed. It must hold nothing that is not for them.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        """Refuse with a ``code``, any number but 0 (by custom an HTTP status), and a ``message``."""
+        if code == 0:
+            raise ValueError("the code of an error must not be 0")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class InvalidEventError(Exception):
+    """A record that is not a request event; the text says why, without quoting it."""
+
+
+class ConfigurationError(Exception):
+    """Settings that cannot be worked with; the text names them, never their values."""
+
+
+class StoppedError(Exception):
+    """The application was told to stop and the time for answers under way is over."""

@@ -1,0 +1,71 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from export_source import ApplicationKey, Settings, SourceApplication
+from export_source.answering import Function
+from fault_proxy import FaultProxy
+from local_server import LocalServer
+from platform_under_test import Account, Platform
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    with LocalServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with Platform(tmp_path_factory.mktemp("platform")) as platform:
+        yield platform
+
+
+@pytest.fixture
+def account(platform: Platform) -> Account:
+    """Give an application that no other test uses."""
+    return platform.accounts[next(_numbers)]
+
+
+@pytest.fixture
+def proxy(platform: Platform) -> Iterator[FaultProxy]:
+    with FaultProxy(platform.internal_url) as proxy:
+        yield proxy
+
+
+Run = Callable[..., SourceApplication]
+
+
+@pytest.fixture
+def run(platform: Platform, account: Account) -> Iterator[Run]:
+    """Run applications on threads; all are stopped at the end of the test."""
+    running: list[tuple[SourceApplication, threading.Thread]] = []
+
+    def start(function: Function, **settings: object) -> SourceApplication:
+        given = {
+            "brokers": platform.brokers,
+            "internal_url": platform.internal_url,
+            "application": account.application,
+            "credentials": ApplicationKey(account.key),
+            "stop_grace_seconds": 10.0,
+        }
+        application = SourceApplication(Settings(**(given | settings)), function)  # type: ignore[arg-type]
+        thread = threading.Thread(target=application.run, daemon=True)
+        thread.start()
+        running.append((application, thread))
+        return application
+
+    yield start
+    for application, _ in running:
+        application.stop()
+    for _, thread in running:
+        thread.join(30)
+        assert not thread.is_alive()
