@@ -4,8 +4,8 @@
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 #   install_groups build run
 #
-# System packages come from Debian, in groups (see package_table). Kafka and SeaweedFS go to a cache
-# that all checkouts share. A tool is put together in a scratch folder and renamed into place when
+# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS and oidc-provider go
+# to a cache that all checkouts share. A tool is put together in a scratch folder and renamed into place when
 # whole, so a run that is killed leaves nothing half done and the next one carries on.
 
 LIB_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -37,6 +37,7 @@ test     p7zip-full               reads our archives: 7z
 test     libarchive-tools         reads our archives: bsdtar
 test     python3                  reads our archives: Python zipfile
 test     openjdk-17-jdk-headless  reads our archives: java.util.zip
+test     npm                      downloads the OpenID issuer of the tests (oidc-provider) and its Node.js
 bench    wrk                      sends the load of the benchmarks
 bench    postgresql-contrib       pgbench and pg_test_fsync: what the database and the disk can do
 bench    curl                     transfers that uploads and downloads are compared with
@@ -60,6 +61,8 @@ missing_packages() {
   local -A wanted=()
   local package status
   while read -r package; do wanted[$package]=1; done
+  # The nodejs of others than Debian brings npm with it, and does not go together with Debian's.
+  if command -v npm >/dev/null; then unset 'wanted[npm]'; fi
   ((${#wanted[@]})) || return 0
   while read -r package status; do
     if [[ $status == installed ]]; then unset "wanted[$package]"; fi
@@ -161,28 +164,43 @@ fetch_seaweedfs() {
     "$1/weed" version >/dev/null 2>&1
 }
 
+fetch_oidc_provider() {
+  cp "$LIB_DIR/oidc-provider/package.json" "$LIB_DIR/oidc-provider/package-lock.json" "$1" &&
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
+    grep -qF "\"version\": \"$OIDC_PROVIDER_VERSION\"" "$1/node_modules/oidc-provider/package.json"
+}
+
 kafka_dir() { echo "$TOOLS_DIR/kafka_$KAFKA_SCALA_VERSION-$KAFKA_VERSION"; }
 seaweedfs_dir() { echo "$TOOLS_DIR/seaweedfs-$SEAWEEDFS_VERSION"; }
-tools_present() { [[ -d $(kafka_dir) && -d $(seaweedfs_dir) ]]; }
+oidc_provider_dir() { echo "$TOOLS_DIR/oidc-provider-$OIDC_PROVIDER_VERSION"; }
 
-# Fetches Kafka and SeaweedFS into the shared cache; two runs at once wait for each other.
-install_tools() {
-  tools_present && return 0
+# Fetches a tool into the shared cache unless it is there; two runs at once wait for each other.
+# Arguments: the folder, the function that fetches it, what it is.
+install_tool() {
+  [[ ! -d $1 ]] || return 0
   mkdir -p "$TOOLS_DIR"
   (
     flock 9
     # Whoever holds the lock is the only one at work: what lies here was left by a killed run.
     rm -rf "$TOOLS_DIR/scratch"
-    if [[ ! -d $(kafka_dir) ]]; then
-      say "Fetching Apache Kafka $KAFKA_VERSION (45 MB) into $TOOLS_DIR: carries the request events"
-      into_place "$(kafka_dir)" fetch_kafka
-    fi
-    if [[ ! -d $(seaweedfs_dir) ]]; then
-      say "Fetching SeaweedFS $SEAWEEDFS_VERSION (48 MB) into $TOOLS_DIR: an S3 server for the uploaded data"
-      into_place "$(seaweedfs_dir)" fetch_seaweedfs
+    if [[ ! -d $1 ]]; then
+      say "Fetching $3 into $TOOLS_DIR"
+      into_place "$1" "$2"
     fi
     rm -rf "$TOOLS_DIR/scratch"
   ) 9>"$TOOLS_DIR/.lock"
+}
+
+install_service_tools() {
+  install_tool "$(kafka_dir)" fetch_kafka \
+    "Apache Kafka $KAFKA_VERSION (45 MB), which carries the request events,"
+  install_tool "$(seaweedfs_dir)" fetch_seaweedfs \
+    "SeaweedFS $SEAWEEDFS_VERSION (48 MB), an S3 server for the uploaded data,"
+}
+
+install_test_tools() {
+  install_tool "$(oidc_provider_dir)" fetch_oidc_provider \
+    "oidc-provider $OIDC_PROVIDER_VERSION (50 MB with its Node.js), an OpenID issuer for tests,"
 }
 
 # Rust is the one thing that must be there already.
@@ -199,6 +217,9 @@ install_groups() {
   install_packages "$@"
   local group
   for group in "$@"; do
-    if [[ $group == services ]]; then install_tools; fi
+    case $group in
+      services) install_service_tools ;;
+      test) install_test_tools ;;
+    esac
   done
 }

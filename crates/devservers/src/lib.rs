@@ -1,4 +1,5 @@
-//! Real servers as child processes: [`Postgres`], [`Kafka`] and [`S3`] (`SeaweedFS`).
+//! Real servers as child processes: [`Postgres`], [`Kafka`], [`S3`] (`SeaweedFS`)
+//! and [`IdentityProvider`] (`oidc-provider`).
 //!
 //! The standalone service, the launcher and the tests start them from what `scripts/install` put on
 //! this machine. Each server keeps everything it has in one folder ([`DataDir`]): data, log, ports,
@@ -9,6 +10,7 @@
 
 mod error;
 mod home;
+mod identity_provider;
 mod kafka;
 mod net;
 mod postgres;
@@ -22,6 +24,7 @@ mod tools;
 
 pub use error::Error;
 pub use home::DataDir;
+pub use identity_provider::IdentityProvider;
 pub use kafka::{Kafka, KafkaOptions};
 pub use net::{all_free, free_ports};
 pub use postgres::{Postgres, PostgresOptions};

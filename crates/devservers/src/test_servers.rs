@@ -22,6 +22,8 @@ pub struct TestServers {
     pub kafka_brokers: String,
     /// The S3 server, with a bucket for tests.
     pub s3: S3Connection,
+    /// Where `OpenID` issuers are made: `http://127.0.0.1:PORT`.
+    pub identity_provider_url: String,
 }
 
 /// Why the test servers were not found.

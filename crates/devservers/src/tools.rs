@@ -40,6 +40,19 @@ pub(crate) fn weed() -> Result<PathBuf, Error> {
     existing(path, "SeaweedFS", "services")
 }
 
+/// The folder with `oidc-provider` and what it needs.
+pub(crate) fn oidc_provider_libraries() -> Result<PathBuf, Error> {
+    let path = tools_dir().join(format!("oidc-provider-{}/node_modules", version("OIDC_PROVIDER_VERSION")));
+    existing(path, "oidc-provider", "test")
+}
+
+/// The Node.js that comes with `oidc-provider`, which Debian's is too old for.
+pub(crate) fn node() -> Result<PathBuf, Error> {
+    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let path = oidc_provider_libraries()?.join(format!("node-linux-{processor}/bin/node"));
+    existing(path, "Node.js", "test")
+}
+
 /// The Java program: of `JAVA_HOME` when that is set, else the one on the path.
 pub(crate) fn java() -> Result<PathBuf, Error> {
     if let Some(home) = env::var_os("JAVA_HOME") {
@@ -78,7 +91,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_shared_file() {
-        for name in ["KAFKA_SCALA_VERSION", "KAFKA_VERSION", "SEAWEEDFS_VERSION"] {
+        for name in ["KAFKA_SCALA_VERSION", "KAFKA_VERSION", "SEAWEEDFS_VERSION", "OIDC_PROVIDER_VERSION"] {
             assert!(version(name).starts_with(|first: char| first.is_ascii_digit()), "{name}");
         }
     }

@@ -7,7 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use devservers::{DataDir, Error, Kafka, KafkaOptions, Postgres, PostgresOptions, S3, S3Options};
+use devservers::{
+    DataDir, Error, IdentityProvider, Kafka, KafkaOptions, Postgres, PostgresOptions, S3, S3Options,
+};
 
 fn at(folder: &Path) -> DataDir {
     DataDir::At(folder.to_owned())
@@ -155,6 +157,25 @@ async fn the_s3_server_has_its_bucket_again_after_a_kill_and_checks_keys() -> Re
     s3.restart().await?;
     assert_eq!(s3.connection(), connection);
     assert_eq!(get(&connection, "a/b.txt")?, "hello");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_identity_provider_makes_issuers_that_tell_their_keys() -> Result<()> {
+    let provider = IdentityProvider::start(DataDir::Temporary).await?;
+    let address = provider.url().trim_start_matches("http://").to_owned();
+    let make = format!("POST /issuers HTTP/1.0\r\nHost: {address}\r\nContent-Length: 2\r\n\r\n{{}}");
+    let (status, made) = http(&address, &make)?;
+    assert_eq!(status, 200, "{made}");
+    let body: serde_json::Value = serde_json::from_str(made.rsplit("\r\n").next().unwrap_or_default())?;
+    let id = body["id"].as_str().context("it has an id")?;
+    let discovery = format!("GET /{id}/.well-known/openid-configuration HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let (status, said) = http(&address, &discovery)?;
+    assert_eq!(status, 200, "{said}");
+    assert!(said.contains(&format!("\"jwks_uri\":\"{}/{id}/jwks\"", provider.url())), "{said}");
+    provider.kill()?;
+    provider.restart().await?;
+    assert_eq!(http(&address, &discovery)?.0, 404, "issuers live as long as the process");
     Ok(())
 }
 

@@ -28,12 +28,13 @@ fn wait_for<T>(mut probe: impl FnMut() -> Option<T>) -> Result<T> {
 }
 
 /// The addresses that clients connect to.
-fn addresses(servers: &TestServers) -> Result<[String; 3]> {
+fn addresses(servers: &TestServers) -> Result<[String; 4]> {
     let after = |url: &str, mark: &str| url.rsplit_once(mark).map(|(_, rest)| rest.to_owned());
     let postgres = after(&servers.postgres_url, "@").context("no address")?;
     let postgres = postgres.split('/').next().unwrap_or_default().to_owned();
     let s3 = after(&servers.s3.endpoint, "//").context("no address")?;
-    Ok([postgres, servers.kafka_brokers.clone(), s3])
+    let issuers = after(&servers.identity_provider_url, "//").context("no address")?;
+    Ok([postgres, servers.kafka_brokers.clone(), s3, issuers])
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What tests share: a database, topic and key prefix of their own on the shared servers, a proxy
-//! that makes connections fail, certificates, our real binaries as processes, bounded waiting.
+//! that makes connections fail, certificates, an issuer of tokens, our real binaries as processes, bounded waiting.
 //!
 //! The shared servers are started by `scripts/test-servers` (`scripts/test` does it by itself).
 //! Nothing here is part of the product.
@@ -7,6 +7,7 @@
 mod authority;
 mod bucket;
 mod database;
+mod issuer;
 pub mod memory;
 mod poll;
 mod process;
@@ -18,6 +19,7 @@ pub use authority::{Issued, TestAuthority};
 pub use bucket::TestBucket;
 pub use database::TestDatabase;
 pub use devservers::TestServers;
+pub use issuer::TestIssuer;
 pub use poll::poll_until;
 pub use process::{Process, binary};
 pub use proxy::{Direction, Fault, FaultProxy};

@@ -1,5 +1,5 @@
 //! Runs the servers that a test run shares until it is told to stop: `PostgreSQL` (without fsync),
-//! Kafka and an S3 server.
+//! Kafka, an S3 server and a maker of `OpenID` issuers.
 //!
 //! Called by `scripts/test-servers`, which throws away what an earlier run left.
 
@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use devservers::{
-    DataDir, Error, Kafka, KafkaOptions, Postgres, PostgresOptions, S3, S3Options, TestServers,
+    DataDir, Error, IdentityProvider, Kafka, KafkaOptions, Postgres, PostgresOptions, S3, S3Options,
+    TestServers,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,6 +49,7 @@ struct Servers {
     postgres: Postgres,
     kafka: Kafka,
     s3: S3,
+    identity_provider: IdentityProvider,
 }
 
 #[tokio::main]
@@ -109,8 +111,9 @@ async fn start(data: &Path) -> Result<Servers, Error> {
         bucket: "exports-test".to_owned(),
         ..S3Options::default()
     });
-    let (postgres, kafka, s3) = tokio::try_join!(postgres, kafka, s3)?;
-    Ok(Servers { postgres, kafka, s3 })
+    let identity_provider = IdentityProvider::start(folder("identity-provider"));
+    let (postgres, kafka, s3, identity_provider) = tokio::try_join!(postgres, kafka, s3, identity_provider)?;
+    Ok(Servers { postgres, kafka, s3, identity_provider })
 }
 
 fn write_file(file: &Path, servers: &Servers) -> io::Result<()> {
@@ -118,6 +121,7 @@ fn write_file(file: &Path, servers: &Servers) -> io::Result<()> {
         postgres_url: servers.postgres.url(),
         kafka_brokers: servers.kafka.brokers(),
         s3: servers.s3.connection(),
+        identity_provider_url: servers.identity_provider.url(),
     };
     let scratch = file.with_extension("json.new");
     fs::write(&scratch, serde_json::to_vec_pretty(&description)?)?;
@@ -134,6 +138,9 @@ async fn restart_ended(servers: &Servers) -> Result<(), Error> {
     }
     if !servers.s3.is_running() {
         servers.s3.restart().await?;
+    }
+    if !servers.identity_provider.is_running() {
+        servers.identity_provider.restart().await?;
     }
     Ok(())
 }
