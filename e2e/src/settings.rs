@@ -7,6 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use access::oidc::OidcSettings;
 use anyhow::{Context as _, Result};
 use bus::{EventSettings, KafkaSettings};
 use dispatcher::DispatcherSettings;
@@ -43,6 +44,8 @@ pub struct AppSettings {
     pub object_store: blobs::Settings,
     /// The registry that both APIs follow.
     pub applications: BTreeMap<ApplicationName, Application>,
+    /// Of the internal API.
+    pub oidc: OidcSettings,
     /// Of the public API.
     pub public_api: PublicApiSettings,
     /// Of the internal API.
@@ -62,6 +65,7 @@ impl AppSettings {
             events: EventSettings { topic: topic.name.clone(), ..EventSettings::default() },
             object_store: object_store(bucket),
             applications: applications(),
+            oidc: OidcSettings::default(),
             public_api: PublicApiSettings {
                 listen: any_port(),
                 ops_listen: any_port(),
@@ -141,6 +145,7 @@ impl AppSettings {
         internal_api::Settings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
+            oidc: self.oidc.clone(),
             internal_api: self.internal_api.clone(),
         }
     }

@@ -137,6 +137,11 @@ impl Registry {
         self.0.iter()
     }
 
+    /// Whether any application may call with tokens.
+    pub fn has_client(&self) -> bool {
+        self.0.values().any(|application| !application.oidc_clients.is_empty())
+    }
+
     /// Looks up a source by the names and the format that a customer gave (S0-42).
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub use self::reference::{Program, reference};
 use self::sources::Table;
 
 /// Every section of a settings file, of whichever service.
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 13] = [
     "telemetry",
     "lifecycle",
     "database",
@@ -27,6 +27,7 @@ pub const SECTIONS: [&str; 12] = [
     "events",
     "object_store",
     "applications",
+    "oidc",
     "public_api",
     "internal_api",
     "dispatcher",

@@ -34,7 +34,7 @@ const FACADES: [&str; 17] = [
 ];
 
 /// Vendors' crates and where they live. One that is not here may live anywhere, but in one place.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("actix-cors", &["service"]),
     ("actix-web", &["internal-api", "public-api", "service"]),
     ("base64", &["access"]),
@@ -50,13 +50,14 @@ const HOMES: [(&str, &[&str]); 24] = [
     ("humantime", &["domain"]),
     ("ipnet", &["fetch"]),
     ("jsonschema", &["bus"]),
+    ("jsonwebtoken", &["access"]),
     ("libdeflater", &["archive"]),
     ("object_store", &["blobs"]),
     ("percent-encoding", &["access"]),
     ("prometheus", &["service"]),
     ("r2d2", &["store"]),
     ("rdkafka", &["bus"]),
-    ("reqwest", &["fetch"]),
+    ("reqwest", &["access", "fetch"]),
     ("subtle", &["access"]),
     ("tracing-subscriber", &["service"]),
 ];

@@ -81,8 +81,7 @@ const IDS: [&str; 65] = [
 ];
 
 /// Ids that no test can name yet, and why.
-const SET_ASIDE: [(&str, &str); 5] = [
-    ("s0_17b", "Bearer tokens come with the registry of clients"),
+const SET_ASIDE: [(&str, &str); 4] = [
     ("s0_tus", "resumable uploads come later"),
     ("s0_retry", "asking a failed source again comes later"),
     ("s0_22", "the console comes later"),

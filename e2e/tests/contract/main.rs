@@ -4,6 +4,7 @@
 
 mod answers;
 mod authorisation;
+mod bearer;
 mod callers;
 mod coverage;
 mod create;

@@ -11,6 +11,7 @@ use store::{FollowedRegistry, Store, StoreError};
 
 use crate::{
     settings::{DuplicateUploadStatus, Settings},
+    tokens::Tokens,
     used_keys::UsedKeys,
 };
 
@@ -26,6 +27,7 @@ pub struct Api {
     pub(crate) registry: Arc<FollowedRegistry>,
     pub(crate) used_keys: UsedKeys,
     pub(crate) operator_keys: AcceptedKeys,
+    pub(crate) tokens: Tokens,
     pub(crate) clock: SharedClock,
     pub(crate) duplicate_upload_status: DuplicateUploadStatus,
     max_upload_bytes: ByteSize,
@@ -49,6 +51,7 @@ impl Api {
                 context.clock().clone(),
                 own.upload_lease.as_time_delta(),
             ),
+            tokens: Tokens::new(context, &settings.oidc)?,
             store,
             blobs,
             clock: context.clock().clone(),
@@ -76,13 +79,16 @@ impl Api {
     /// Keeps what is known of the registry no older than a second; the question is for one number. Not ready
     /// while nobody could deliver anything (S0-17).
     pub(crate) async fn follow_registry(&self, context: &Context) {
-        let (followed, known) = (self.registry.clone(), self.registry.clone());
+        let (followed, known, takes_tokens) =
+            (self.registry.clone(), self.registry.clone(), self.tokens.are_taken());
         let refresh = move || {
             let registry = followed.clone();
             async move { registry.refresh().await.map_err(BoxError::from) }
         };
         let known = move || {
-            if known.current()?.keys.is_empty() { Err("no application has a key".into()) } else { Ok(()) }
+            let known = known.current()?;
+            let by_token = takes_tokens && known.registry.has_client();
+            if by_token || !known.keys.is_empty() { Ok(()) } else { Err("no application has a key".into()) }
         };
         follow(context, "application-keys", REGISTRY_AGE, refresh, known).await;
     }

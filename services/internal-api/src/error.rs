@@ -1,6 +1,6 @@
 //! What is answered when something is wrong (S0-17, S0-43, S0-47, S0-48).
 
-use access::{InvalidSegment, KeyError};
+use access::{InvalidSegment, KeyError, oidc::KeysUnavailable};
 use actix_web::http::StatusCode;
 use blobs::StorageError;
 use domain::{
@@ -16,6 +16,9 @@ use crate::{api::Api, settings::DuplicateUploadStatus, target::SourcePath};
 /// Why the body of a request does not come to its end.
 pub(crate) type BodyError = UploadError<http::BodyError>;
 
+/// What a client is told of how to call (RFC 6750, section 3).
+const BAD_TOKEN: &str = r#"Bearer error="invalid_token""#;
+
 /// Everything that an endpoint refuses or fails with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -27,6 +30,12 @@ pub(crate) enum ApiError {
     NoOperator,
     #[error("application '{0}' not found")]
     NoApplication(String),
+    #[error("invalid bearer token")]
+    Token,
+    #[error("the issuer of the token cannot be asked now")]
+    Issuer(#[source] KeysUnavailable),
+    #[error("the client of this bearer token does not belong to the application")]
+    OtherClient,
     #[error("the application of the path is not a name: {0}")]
     Application(InvalidSegment),
     #[error("'{0}' is not a valid export UUID")]
@@ -89,9 +98,11 @@ impl From<ApiError> for HttpError {
             | ApiError::IncompleteReport
             | ApiError::AlreadyProcessed(DuplicateUploadStatus::BadRequest) => Self::bad_request(message),
             ApiError::Key(KeyError::Unknown) | ApiError::NoOperator => Self::unauthorized(message),
-            ApiError::Key(KeyError::OtherApplication) | ApiError::OtherApplication => {
-                Self::forbidden(message)
-            }
+            ApiError::Token => Self::unauthorized(message).challenge(BAD_TOKEN),
+            ApiError::Key(KeyError::OtherApplication)
+            | ApiError::OtherApplication
+            | ApiError::OtherClient => Self::forbidden(message),
+            ApiError::Issuer(source) => Self::unavailable(source),
             ApiError::NoExport(_) | ApiError::NoResource(_) | ApiError::NoApplication(_) => {
                 Self::not_found(message)
             }

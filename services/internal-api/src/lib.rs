@@ -13,6 +13,7 @@ mod report;
 mod routes;
 mod settings;
 mod target;
+mod tokens;
 mod upload;
 mod used_keys;
 
@@ -43,6 +44,7 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
     let api = web::Data::new(Api::new(context, settings)?);
     api.follow_registry(context).await;
     used_keys::write_down(context, &api);
+    api.tokens.keep_keys(context);
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(api.clone());
         routes::add(app);

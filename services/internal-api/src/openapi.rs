@@ -2,7 +2,7 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
 use crate::{
@@ -31,14 +31,14 @@ pub fn document() -> String {
         registry::registry,
         registry::registered_application,
     ),
-    modifiers(&Keys, &EveryPath),
+    modifiers(&KeysAndTokens, &EveryPath),
 )]
 struct InternalApi;
 
 /// Who calls.
-struct Keys;
+struct KeysAndTokens;
 
-impl Modify for Keys {
+impl Modify for KeysAndTokens {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         for (name, whose) in
@@ -47,6 +47,11 @@ impl Modify for Keys {
             let header = ApiKeyValue::with_description("x-rh-exports-psk", whose);
             components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(header)));
         }
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let token = token.description(Some(
+            "Instead of a key: an access token of the platform's OpenID issuer (client credentials).",
+        ));
+        components.add_security_scheme("application-token", SecurityScheme::Http(token.build()));
     }
 }
 

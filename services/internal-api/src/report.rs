@@ -29,7 +29,7 @@ pub(crate) struct ErrorReport {
 
 /// Settles a source with an error. The body is read as JSON whatever its Content-Type says.
 #[utoipa::path(post, path = "/app/export/v1/{export_id}/{application}/{resource_id}/error", tag = "answers",
-    security(("application-key" = [])),
+    security(("application-key" = []), ("application-token" = [])),
     params(
         ("export_id" = uuid::Uuid, Path, description = "The export."),
         ("application" = String, Path, description = "The calling application; may be percent-encoded twice."),
@@ -39,8 +39,8 @@ pub(crate) struct ErrorReport {
         (status = 202, description = "The source has failed for this reason."),
         (status = 400, description = "The key is missing, an id is no UUID, or the report is incomplete.",
             body = ErrorBody),
-        (status = 401, description = "The key is wrong.", body = ErrorBody),
-        (status = 403, description = "The key or the source is another application's.", body = ErrorBody),
+        (status = 401, description = "The key is wrong, or the token is.", body = ErrorBody),
+        (status = 403, description = "The key, the token or the source is another application's.", body = ErrorBody),
         (status = 404, description = "There is no such export or source.", body = ErrorBody),
         (status = 408, description = "The report arrives too slowly.", body = ErrorBody),
         (status = 410, description = "The source was answered otherwise.", body = ErrorBody),

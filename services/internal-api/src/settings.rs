@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use access::oidc::OidcSettings;
 use domain::{ByteSize, KeyHash, Period, registry::LARGEST_UPLOAD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub struct Settings {
     pub database: store::Settings,
     /// Where their bytes go.
     pub object_store: blobs::Settings,
+    /// Whose tokens are taken instead of keys.
+    pub oidc: OidcSettings,
     /// The source applications' API.
     pub internal_api: InternalApiSettings,
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// Takes the data of a source, sized or chunked, of any Content-Type.
 #[utoipa::path(post, path = "/app/export/v1/{export_id}/{application}/{resource_id}/upload", tag = "answers",
-    security(("application-key" = [])),
+    security(("application-key" = []), ("application-token" = [])),
     params(
         ("export_id" = uuid::Uuid, Path, description = "The export."),
         ("application" = String, Path, description = "The calling application; may be percent-encoded twice."),
@@ -36,8 +36,8 @@ use crate::{
     responses(
         (status = 202, description = "Delivered: the data is durable.", content_type = "text/plain"),
         (status = 400, description = "The key is missing, an id is no UUID, or the body is broken.", body = ErrorBody),
-        (status = 401, description = "The key is wrong.", body = ErrorBody),
-        (status = 403, description = "The key or the source is another application's.", body = ErrorBody),
+        (status = 401, description = "The key is wrong, or the token is.", body = ErrorBody),
+        (status = 403, description = "The key, the token or the source is another application's.", body = ErrorBody),
         (status = 404, description = "There is no such export or source.", body = ErrorBody),
         (status = 408, description = "The body arrives too slowly; the source stays open.", body = ErrorBody),
         (status = 410, description = "The source was answered otherwise.", body = ErrorBody),

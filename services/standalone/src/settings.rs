@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use access::oidc::OidcSettings;
 use bus::{EventSettings, KafkaSettings};
 use dispatcher::DispatcherSettings;
 use domain::registry::Registry;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub object_store: blobs::Settings,
     /// The registry, applied at each start: what customers may ask for, and who may deliver.
     pub applications: Registry,
+    /// Whose tokens the internal API takes instead of keys.
+    pub oidc: OidcSettings,
     /// Section of the public API; its `ops_listen` is not used.
     pub public_api: PublicApiSettings,
     /// Section of the internal API; its `ops_listen` is not used.
@@ -72,6 +75,7 @@ impl Settings {
         internal_api::Settings {
             database: self.database.clone(),
             object_store: self.object_store.clone(),
+            oidc: self.oidc.clone(),
             internal_api: self.internal_api.clone(),
         }
     }

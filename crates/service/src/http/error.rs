@@ -6,7 +6,7 @@ use actix_web::{
     HttpResponse, HttpResponseBuilder, ResponseError,
     http::{
         StatusCode,
-        header::{ContentType, RETRY_AFTER},
+        header::{ContentType, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -39,13 +39,21 @@ pub struct HttpError {
     message: Cow<'static, str>,
     plain_text: bool,
     retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
     source: Option<BoxError>,
 }
 
 impl HttpError {
     /// An answer with `status`, which tells `message`.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), plain_text: false, retry_after: None, source: None }
+        Self {
+            status,
+            message: message.into(),
+            plain_text: false,
+            retry_after: None,
+            challenge: None,
+            source: None,
+        }
     }
 
     /// 400.
@@ -102,6 +110,12 @@ impl HttpError {
         Self { retry_after: Some(wait), ..self }
     }
 
+    /// Adds `WWW-Authenticate`, which says how to call instead (RFC 9110, section 11.6.1).
+    #[must_use]
+    pub fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
     /// Answers with the message alone, as `text/plain`, where the contract says so (S0-20).
     #[must_use]
     pub fn plain_text(self) -> Self {
@@ -132,6 +146,9 @@ impl ResponseError for HttpError {
         let mut response = HttpResponseBuilder::new(self.status);
         if let Some(wait) = self.retry_after {
             response.insert_header((RETRY_AFTER, whole_seconds(wait)));
+        }
+        if let Some(challenge) = self.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         let message = self.visible_message().into_owned();
         if self.plain_text {
