@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from export_source import ApplicationKey, Settings, SourceApplication
@@ -13,6 +15,13 @@ from export_source.answering import Function
 from fault_proxy import FaultProxy
 from local_server import LocalServer
 from platform_under_test import Account, Platform
+from program import Program
+
+# The machine may be busy: how long an example takes says nothing.
+hypothesis.settings.register_profile(
+    "ours", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("ours")
 
 _numbers = itertools.count()
 
@@ -69,3 +78,24 @@ def run(platform: Platform, account: Account) -> Iterator[Run]:
     for _, thread in running:
         thread.join(30)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def program(platform: Platform, account: Account, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Run applications as processes; all are killed at the end of the test."""
+    running: list[Program] = []
+
+    def start(name: str, environment: dict[str, str] | None = None) -> Program:
+        usual = {
+            "BROKERS": platform.brokers,
+            "INTERNAL_URL": platform.internal_url,
+            "APPLICATION": account.application,
+            "KEY": account.key,
+        }
+        log = tmp_path / f"{name}-{len(running)}.log"
+        running.append(Program(name, usual | (environment or {}), log))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.kill()

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60.0
-ACCOUNTS = 16
+ACCOUNTS = 40
 RESOURCES = ("python-packages", "disks", "os-release", "unanswered")
 
 IDENTITY = base64.b64encode(

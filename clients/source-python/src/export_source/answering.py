@@ -55,7 +55,12 @@ class Stop:
 
 
 class _FunctionError(Exception):
-    """The function raised; the cause is what it raised."""
+    """The function raised."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__()
+        # The HTTP library takes the cause off exceptions that pass through it.
+        self.raised = raised
 
 
 class Answering:
@@ -104,7 +109,7 @@ class Answering:
         except StoppedError:
             raise
         except Exception as error:  # noqa: BLE001
-            cause = error.__cause__ if isinstance(error, _FunctionError) else error
+            cause = error.raised if isinstance(error, _FunctionError) else error
             _log.error("the function failed", exc_info=cause, extra=_fields(request))
             refusal = UNEXPECTED
         send = lambda: self._api.report(request, refusal.code, refusal.message)  # noqa: E731
@@ -150,7 +155,7 @@ class Answering:
         except SourceError:
             raise
         except Exception as error:
-            raise _FunctionError from error
+            raise _FunctionError(error) from error
 
     def _pause(self, request: Request, seconds: float, reason: str) -> None:
         """Wait before another try; the application's stop ends the wait and the answer."""

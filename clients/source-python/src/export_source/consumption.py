@@ -49,7 +49,7 @@ class _Place:
 
 
 class Consumption:
-    """One consumer and the answers under way. Only these are on other threads than the one that calls `run`."""
+    """One consumer and the answers under way; only these are on threads other than that of `run`."""
 
     def __init__(
         self, settings: Settings, answer: Callable[[Request], Outcome], metrics: Metrics, stop: Stop

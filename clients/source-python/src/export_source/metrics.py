@@ -102,7 +102,7 @@ class MetricsServer:
 
         self._server = ThreadingHTTPServer(address, Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.1], name="metrics", daemon=True).start()
 
     @property
     def port(self) -> int:

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export_source import ApplicationKey
+from export_source.errors import StoppedError
+from export_source.internal_api import InternalApi
+from export_source.tus import ResumableUpload, UploadLostError, in_pieces
+from local_server import Answer, Call, LocalServer
+from requests_for_tests import EXPORT, SOURCE, a_request
+
+PIECE = 1000
+
+
+class TusServer:
+    """Keeps one upload, per tus 1.0.0, and fails as it is told."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.kept = bytearray()
+        self.length: int | None = None
+        self.ended = False
+        self.patches: list[int] = []
+        self.failures: list[Answer | None] = []
+        self.keeps_half = False
+        self.location = f"{server.url}/uploads/1"
+        server.handle = self.handle
+
+    def handle(self, call: Call) -> Answer:
+        assert call.headers["tus-resumable"] == "1.0.0"
+        assert call.headers["x-rh-exports-psk"] == "key"
+        if call.method == "POST":
+            assert call.path == f"/app/export/v1/{EXPORT}/urn%3Aapp/{SOURCE}/uploads"
+            assert call.headers["upload-defer-length"] == "1"
+            self.filetype = base64.b64decode(call.headers["upload-metadata"].removeprefix("filetype "))
+            self.kept, self.ended = bytearray(), False
+            return Answer(201, headers={"location": self.location})
+        if self.ended:
+            return Answer(404)
+        assert call.path == "/uploads/1"
+        if call.method == "DELETE":
+            self.ended = True
+            return Answer(204)
+        if call.method == "HEAD":
+            return Answer(200, headers={"upload-offset": str(len(self.kept))})
+        return self.patch(call)
+
+    def patch(self, call: Call) -> Answer:
+        assert call.headers["content-type"] == "application/offset+octet-stream"
+        offset = int(call.headers["upload-offset"])
+        if offset != len(self.kept):
+            return Answer(409)
+        failure = self.failures.pop(0) if self.failures else None
+        kept = len(call.body) // 2 if failure and self.keeps_half else len(call.body)
+        if failure is None or self.keeps_half:
+            self.kept += call.body[:kept]
+        if failure is not None:
+            return failure
+        self.patches.append(len(call.body))
+        if "upload-length" in call.headers:
+            self.length = int(call.headers["upload-length"])
+        return Answer(204, headers={"upload-offset": str(len(self.kept))})
+
+
+@pytest.fixture
+def tus(server: LocalServer) -> TusServer:
+    return TusServer(server)
+
+
+@pytest.fixture
+def api(server: LocalServer) -> Iterator[InternalApi]:
+    api = InternalApi(server.url, "urn:app", ApplicationKey("key"))
+    yield api
+    api.close()
+
+
+def upload(api: InternalApi, data: bytes, chunk: int = 300) -> int:
+    chunks = (data[at : at + chunk] for at in range(0, len(data), chunk))
+    return ResumableUpload(api, a_request(), lambda *_: None, PIECE).send("text/csv", chunks).status
+
+
+def some_bytes(count: int) -> bytes:
+    return random.Random(count).randbytes(count)
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+def test_data_of_unknown_length_goes_up_in_pieces_s0_tus(tus: TusServer, api: InternalApi, size: int) -> None:
+    assert upload(api, some_bytes(size)) == 204
+    assert tus.kept == some_bytes(size)
+    assert tus.length == size
+    assert max(tus.patches) <= PIECE
+    assert tus.filetype == b"text/csv"
+
+
+@pytest.mark.parametrize("keeps_half", [False, True])
+@pytest.mark.parametrize("failure", [Answer(503), Answer(460), Answer(0, breaks=True)])
+def test_a_piece_that_did_not_arrive_is_sent_from_where_the_platform_has_it(
+    tus: TusServer, api: InternalApi, failure: Answer, keeps_half: bool
+) -> None:
+    tus.failures = [None, failure, failure, None, failure]
+    tus.keeps_half = keeps_half
+    assert upload(api, some_bytes(3500)) == 204
+    assert tus.kept == some_bytes(3500)
+    assert tus.length == 3500
+
+
+def test_an_upload_that_the_platform_lost_begins_anew(tus: TusServer, api: InternalApi) -> None:
+    tus.failures = [None, Answer(404)]
+    with pytest.raises(UploadLostError):
+        upload(api, some_bytes(3500))
+    assert upload(api, some_bytes(3500)) == 204
+
+
+@pytest.mark.parametrize("status", [404, 410, 413])
+def test_a_creation_that_is_refused_is_the_answer(server: LocalServer, api: InternalApi, status: int) -> None:
+    server.answers = [Answer(status)]
+    assert upload(api, b"x") == status
+
+
+@pytest.mark.parametrize("status", [404, 410, 413])
+def test_what_the_last_piece_is_answered_with_is_the_answer(
+    tus: TusServer, api: InternalApi, status: int
+) -> None:
+    tus.failures = [None, Answer(status)]
+    assert upload(api, some_bytes(PIECE + 1)) == status
+
+
+def test_the_key_goes_nowhere_else_than_to_the_platform(tus: TusServer, api: InternalApi) -> None:
+    tus.location = "http://elsewhere.invalid/uploads/1"
+    assert upload(api, b"x") == 204
+
+
+def test_an_upload_that_is_given_up_is_ended(tus: TusServer, api: InternalApi) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield some_bytes(2 * PIECE)
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        ResumableUpload(api, a_request(), lambda *_: None, PIECE).send("text/csv", chunks())
+    assert tus.ended
+
+
+@given(st.lists(st.binary(max_size=50)), st.integers(1, 40))
+def test_pieces_are_the_chunks_and_only_the_last_may_be_short(chunks: list[bytes], size: int) -> None:
+    pieces = list(in_pieces(iter(chunks), size))
+    assert b"".join(piece for piece, _ in pieces) == b"".join(chunks)
+    assert [is_last for _, is_last in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert all(len(piece) == size for piece, _ in pieces[:-1])
+    assert len(pieces[-1][0]) <= size
