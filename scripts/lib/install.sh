@@ -4,15 +4,16 @@
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 #   install_groups build run
 #
-# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS and oidc-provider go
-# to a cache that all checkouts share. A tool is put together in a scratch folder and renamed into place when
-# whole, so a run that is killed leaves nothing half done and the next one carries on.
+# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS, oidc-provider and what the
+# tests in Python need go to a cache that all checkouts share. A tool is put together in a scratch folder and
+# renamed into place when whole, so a run that is killed leaves nothing half done and the next one carries on.
 
 LIB_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=scripts/lib/versions.env
 source "$LIB_DIR/versions.env"
 
 TOOLS_DIR="${EXPORTS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/export-platform/tools}"
+PYTHON_TESTS_LIST="$LIB_DIR/../../clients/source-python/requirements-test.txt"
 # shellcheck disable=SC2034 # read by scripts/install
 ALL_GROUPS=(build run services test bench)
 
@@ -36,6 +37,7 @@ test     unzip                    reads our archives: Info-ZIP
 test     p7zip-full               reads our archives: 7z
 test     libarchive-tools         reads our archives: bsdtar
 test     python3                  reads our archives: Python zipfile
+test     python3-venv             installs what the tests of the Python library need
 test     openjdk-17-jdk-headless  reads our archives: java.util.zip
 test     npm                      downloads the OpenID issuer of the tests (oidc-provider) and its Node.js
 bench    wrk                      sends the load of the benchmarks
@@ -170,9 +172,21 @@ fetch_oidc_provider() {
     grep -qF "\"version\": \"$OIDC_PROVIDER_VERSION\"" "$1/node_modules/oidc-provider/package.json"
 }
 
+fetch_python_tests() {
+  local python=/usr/bin/python3
+  [[ -x $python ]] || python=python3
+  "$python" -m venv "$1" &&
+    "$1/bin/python" -m pip install -q --disable-pip-version-check \
+      --require-hashes --no-deps --only-binary :all: -r "$PYTHON_TESTS_LIST" >&2
+}
+
 kafka_dir() { echo "$TOOLS_DIR/kafka_$KAFKA_SCALA_VERSION-$KAFKA_VERSION"; }
 seaweedfs_dir() { echo "$TOOLS_DIR/seaweedfs-$SEAWEEDFS_VERSION"; }
 oidc_provider_dir() { echo "$TOOLS_DIR/oidc-provider-$OIDC_PROVIDER_VERSION"; }
+# Another list gets another folder.
+python_tests_dir() {
+  echo "$TOOLS_DIR/python-tests-$(sha256sum <"$PYTHON_TESTS_LIST" | cut -c1-16)"
+}
 
 # Fetches a tool into the shared cache unless it is there; two runs at once wait for each other.
 # Arguments: the folder, the function that fetches it, what it is.
@@ -201,6 +215,8 @@ install_service_tools() {
 install_test_tools() {
   install_tool "$(oidc_provider_dir)" fetch_oidc_provider \
     "oidc-provider $OIDC_PROVIDER_VERSION (50 MB with its Node.js), an OpenID issuer for tests,"
+  install_tool "$(python_tests_dir)" fetch_python_tests \
+    "pytest, mypy, ruff and others (40 MB), which test the Python library,"
 }
 
 # Rust is the one thing that must be there already.

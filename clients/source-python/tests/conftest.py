@@ -85,15 +85,15 @@ def program(platform: Platform, account: Account, tmp_path: Path) -> Iterator[Ca
     """Run applications as processes; all are killed at the end of the test."""
     running: list[Program] = []
 
-    def start(name: str, environment: dict[str, str] | None = None) -> Program:
+    def start(script: Path, environment: dict[str, str] | None = None) -> Program:
         usual = {
             "BROKERS": platform.brokers,
             "INTERNAL_URL": platform.internal_url,
             "APPLICATION": account.application,
             "KEY": account.key,
         }
-        log = tmp_path / f"{name}-{len(running)}.log"
-        running.append(Program(name, usual | (environment or {}), log))
+        log = tmp_path / f"{script.stem}-{len(running)}.log"
+        running.append(Program(script, usual | (environment or {}), log))
         return running[-1]
 
     yield start

@@ -25,7 +25,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60.0
 ACCOUNTS = 40
-RESOURCES = ("python-packages", "disks", "os-release", "unanswered")
+RESOURCES = ("python-packages", "disks", "os-release", "exampleResource", "unanswered")
 
 IDENTITY = base64.b64encode(
     json.dumps({"identity": {"org_id": "77", "type": "User", "user": {"username": "jdoe"}}}).encode()
@@ -60,8 +60,9 @@ class Platform:
         target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         (self._folder / "own.toml").write_text(self._config())
         ready_file = self._folder / "ready.json"
-        command: list[str | Path] = [target / "debug/launcher", "--services", "--no-demo"]
-        command += ["--data", self._folder / "data", "--ready-file", ready_file]
+        # A test run that is killed takes it along.
+        command: list[str | Path] = ["setpriv", "--pdeathsig", "TERM", target / "debug/launcher"]
+        command += ["--services", "--no-demo", "--data", self._folder / "data", "--ready-file", ready_file]
         command += ["--config", self._folder / "own.toml"]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

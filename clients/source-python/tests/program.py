@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDERS = (HERE.parent / "examples", HERE / "applications")
+SAMPLE = HERE.parent / "examples/host_source.py"
+STEADY, WAITING = (HERE / f"applications/{name}.py" for name in ("steady", "waiting"))
 
 
 class Program:
-    """Runs `<name>.py` of the examples or of the tests' applications. Its output goes to a file."""
+    """Runs a script. Its output goes to a file."""
 
-    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
-        [script] = [folder / f"{name}.py" for folder in FOLDERS if (folder / f"{name}.py").exists()]
+    def __init__(self, script: Path, environment: dict[str, str], log: Path) -> None:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(

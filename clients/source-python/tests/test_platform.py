@@ -17,7 +17,7 @@ from export_source import ApplicationKey, Request, SourceApplication, SourceErro
 from export_source.metrics import REQUESTS, RETRIES, UPLOADED
 from fault_proxy import FaultProxy, Mode
 from platform_under_test import Account, Platform, wait_for
-from program import Program
+from program import SAMPLE, STEADY, WAITING, Program
 
 
 def numbers(_: Request) -> Iterator[dict[str, object]]:
@@ -186,7 +186,7 @@ def test_replicas_share_the_requests_and_one_that_stops_hands_them_over(
 def test_an_upload_takes_no_more_memory_than_its_chunks(
     platform: Platform, account: Account, program: Callable[..., Program]
 ) -> None:
-    application = program("steady")
+    application = program(STEADY)
     platform.ended(platform.create(account, "disks", format="csv", filters={"rows": 10}))
     small = application.peak_memory()
     export = platform.create(account, "disks", format="csv", filters={"rows": 400_000})
@@ -199,13 +199,13 @@ def test_an_application_that_dies_between_upload_and_commit_answers_again(
     platform: Platform, account: Account, program: Callable[..., Program], proxy: FaultProxy
 ) -> None:
     proxy.mode = Mode.SWALLOW_ANSWERS
-    application = program("steady", {"INTERNAL_URL": proxy.url})
+    application = program(STEADY, {"INTERNAL_URL": proxy.url})
     export = platform.create(account, "disks")
     before = platform.ended(export)
     application.kill()
     assert waiting_records(platform, account) > 0
 
-    again = program("steady")
+    again = program(STEADY)
     wait_for(lambda: "request uploaded" in again.log())
     assert platform.status(export) == before
     assert again.terminate() == 0
@@ -216,7 +216,7 @@ def test_sigterm_lets_the_answer_under_way_end(
     platform: Platform, account: Account, program: Callable[..., Program], tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
-    application = program("waiting", {"GO_ON": str(go_on)})
+    application = program(WAITING, {"GO_ON": str(go_on)})
     export = platform.create(account, "disks")
     wait_for(lambda: "rows begin" in application.log())
     application.send_sigterm()
@@ -231,21 +231,21 @@ def test_an_answer_that_takes_too_long_to_stop_comes_again(
     platform: Platform, account: Account, program: Callable[..., Program], tmp_path: Path
 ) -> None:
     go_on = tmp_path / "go-on"
-    application = program("waiting", {"GO_ON": str(go_on), "STOP_GRACE_SECONDS": "0.2"})
+    application = program(WAITING, {"GO_ON": str(go_on), "STOP_GRACE_SECONDS": "0.2"})
     export = platform.create(account, "disks")
     wait_for(lambda: "rows begin" in application.log())
     assert application.terminate() == 0
     assert "abandoning 1 answers" in application.log()
     assert waiting_records(platform, account) > 0
     go_on.touch()
-    program("waiting", {"GO_ON": str(go_on)})
+    program(WAITING, {"GO_ON": str(go_on)})
     assert platform.ended(export)["status"] == "complete"
 
 
 def test_the_sample_answers_what_it_offers(
     platform: Platform, account: Account, program: Callable[..., Program]
 ) -> None:
-    application = program("host_source")
+    application = program(SAMPLE)
     offered = ("python-packages", "disks", "os-release")
     export = platform.create(account, *offered, "unanswered")
     status = platform.ended(export)

@@ -27,8 +27,9 @@ class TusServer:
         self.ended = False
         self.patches: list[int] = []
         self.failures: list[Answer | None] = []
-        self.keeps_half = False
-        self.location = f"{server.url}/uploads/1"
+        self.keeps = 0.0
+        """How much of a piece counts although it failed."""
+        self.location = f"/app/export/v1/{EXPORT}/urn%3Aapp/{SOURCE}/uploads/1"
         server.handle = self.handle
 
     def handle(self, call: Call) -> Answer:
@@ -38,16 +39,17 @@ class TusServer:
             assert call.path == f"/app/export/v1/{EXPORT}/urn%3Aapp/{SOURCE}/uploads"
             assert call.headers["upload-defer-length"] == "1"
             self.filetype = base64.b64decode(call.headers["upload-metadata"].removeprefix("filetype "))
-            self.kept, self.ended = bytearray(), False
+            self.kept, self.length, self.ended = bytearray(), None, False
             return Answer(201, headers={"location": self.location})
         if self.ended:
             return Answer(404)
-        assert call.path == "/uploads/1"
+        assert call.path == f"/app/export/v1/{EXPORT}/urn%3Aapp/{SOURCE}/uploads/1"
         if call.method == "DELETE":
             self.ended = True
             return Answer(204)
         if call.method == "HEAD":
-            return Answer(200, headers={"upload-offset": str(len(self.kept))})
+            length = {} if self.length is None else {"upload-length": str(self.length)}
+            return Answer(200, headers={"upload-offset": str(len(self.kept))} | length)
         return self.patch(call)
 
     def patch(self, call: Call) -> Answer:
@@ -55,15 +57,16 @@ class TusServer:
         offset = int(call.headers["upload-offset"])
         if offset != len(self.kept):
             return Answer(409)
+        # One that was settled takes nothing, not even no bytes.
+        assert self.length is None
         failure = self.failures.pop(0) if self.failures else None
-        kept = len(call.body) // 2 if failure and self.keeps_half else len(call.body)
-        if failure is None or self.keeps_half:
-            self.kept += call.body[:kept]
+        kept = int(len(call.body) * (self.keeps if failure else 1))
+        self.kept += call.body[:kept]
+        if "upload-length" in call.headers and kept == len(call.body):
+            self.length = int(call.headers["upload-length"])
         if failure is not None:
             return failure
         self.patches.append(len(call.body))
-        if "upload-length" in call.headers:
-            self.length = int(call.headers["upload-length"])
         return Answer(204, headers={"upload-offset": str(len(self.kept))})
 
 
@@ -97,13 +100,13 @@ def test_data_of_unknown_length_goes_up_in_pieces_s0_tus(tus: TusServer, api: In
     assert tus.filetype == b"text/csv"
 
 
-@pytest.mark.parametrize("keeps_half", [False, True])
-@pytest.mark.parametrize("failure", [Answer(503), Answer(460), Answer(0, breaks=True)])
+@pytest.mark.parametrize("keeps", [0, 0.5, 1])
+@pytest.mark.parametrize("failure", [Answer(503), Answer(423), Answer(460), Answer(0, breaks=True)])
 def test_a_piece_that_did_not_arrive_is_sent_from_where_the_platform_has_it(
-    tus: TusServer, api: InternalApi, failure: Answer, keeps_half: bool
+    tus: TusServer, api: InternalApi, failure: Answer, keeps: float
 ) -> None:
     tus.failures = [None, failure, failure, None, failure]
-    tus.keeps_half = keeps_half
+    tus.keeps = keeps
     assert upload(api, some_bytes(3500)) == 204
     assert tus.kept == some_bytes(3500)
     assert tus.length == 3500
@@ -131,7 +134,7 @@ def test_what_the_last_piece_is_answered_with_is_the_answer(
 
 
 def test_the_key_goes_nowhere_else_than_to_the_platform(tus: TusServer, api: InternalApi) -> None:
-    tus.location = "http://elsewhere.invalid/uploads/1"
+    tus.location = "http://elsewhere.invalid" + tus.location
     assert upload(api, b"x") == 204
 
 

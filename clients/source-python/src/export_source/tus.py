@@ -99,18 +99,18 @@ class ResumableUpload:
                 return end, reply
             reason = "broken connection" if reply is None else str(reply.status)
             self._pause(backoff.wait(None if reply is None else reply.retry_after), reason)
-            at = self._offset(start, end)
-            if at == end and not is_last:
+            at, is_settled = self._standing(start, end)
+            if at == end and (is_settled or not is_last):
                 return end, Reply(httpx.codes.NO_CONTENT, None, "", httpx.Headers())
 
-    def _offset(self, start: int, end: int) -> int:
-        """Ask how far the platform has it."""
+    def _standing(self, start: int, end: int) -> tuple[int, bool]:
+        """Ask how far the platform has it, and whether that is all of it: then the source is settled."""
         reply = self._until_taken(lambda: self._api.send("HEAD", self._path or "", headers=_VERSION))
         text = reply.headers.get("upload-offset", "")
         offset = int(text) if text.isascii() and text.isdigit() else -1
         if reply.status >= 300 or not start <= offset <= end:
             raise UploadLostError
-        return offset
+        return offset, reply.headers.get("upload-length") == text
 
     def _until_taken(self, call: Callable[[], Reply]) -> Reply:
         backoff = Backoff()
@@ -140,8 +140,9 @@ class ResumableUpload:
 
 
 def _is_unsettled(status: int) -> bool:
-    # The upload stands elsewhere than this side thought, or the piece was damaged on its way (460).
-    return is_temporary(status) or status in (httpx.codes.CONFLICT, 460)
+    # The upload stands elsewhere than this side thought, the try before still holds it, or the piece was
+    # damaged on its way.
+    return is_temporary(status) or status in (httpx.codes.CONFLICT, httpx.codes.LOCKED, 460)
 
 
 def _metadata(content_type: str) -> str:
