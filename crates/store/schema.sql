@@ -40,6 +40,7 @@ CREATE TABLE public.exports (
     deleted_at timestamp with time zone,
     released_at timestamp with time zone,
     source_tags text[] NOT NULL,
+    frozen_revision integer DEFAULT 0 NOT NULL,
     CONSTRAINT exports_check CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['partial'::text, 'complete'::text, 'failed'::text])))),
     CONSTRAINT exports_format_check CHECK ((format = ANY (ARRAY['json'::text, 'csv'::text]))),
     CONSTRAINT exports_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'partial'::text, 'complete'::text, 'failed'::text])))
@@ -49,13 +50,15 @@ COMMENT ON TABLE public.exports IS 'What customers asked for.';
 
 COMMENT ON COLUMN public.exports.owner_id IS 'owners.id. No foreign key: its check would lock the one row of a busy owner in every create.';
 
-COMMENT ON COLUMN public.exports.requester_identity IS 'The x-rh-identity header of the request, for asking sources again; NULL once the export has ended.';
+COMMENT ON COLUMN public.exports.requester_identity IS 'The x-rh-identity header of the request, or of the last retry, for asking sources again; NULL once the export has ended.';
 
 COMMENT ON COLUMN public.exports.deleted_at IS 'Tombstone: from here on the export does not exist for anybody.';
 
 COMMENT ON COLUMN public.exports.released_at IS 'When its objects were handed to object_deletions, after expiry or deletion.';
 
 COMMENT ON COLUMN public.exports.source_tags IS 'The applications, resources and pairs of both of its sources, for listings: the two names with U+001F between them, one of them empty where it does not matter.';
+
+COMMENT ON COLUMN public.exports.frozen_revision IS 'Revision of the manifest that was there when a source was retried: the next one counts on from it.';
 
 CREATE TABLE public.installation (
     id uuid NOT NULL,
@@ -178,6 +181,9 @@ CREATE TABLE public.resources (
     stored_bytes bigint,
     crc32 bigint,
     sha256 bytea,
+    tries integer DEFAULT 1 NOT NULL,
+    tries_left integer DEFAULT 0 NOT NULL,
+    ask_again_at timestamp with time zone,
     CONSTRAINT resources_check CHECK (((settled_at IS NULL) = (status = 'pending'::text))),
     CONSTRAINT resources_check1 CHECK (
 CASE
@@ -198,9 +204,11 @@ COMMENT ON COLUMN public.resources."position" IS 'Place in the request, from 0.'
 
 COMMENT ON COLUMN public.resources.filters IS 'As the customer gave them; json, not jsonb, which refuses NUL in texts.';
 
-COMMENT ON COLUMN public.resources.event_id IS 'Id of the event that asks for it; every copy of the event carries it.';
+COMMENT ON COLUMN public.resources.event_id IS 'Id of the event that asked for it last; every copy of that event carries it.';
 
 COMMENT ON COLUMN public.resources.requested_at IS 'Time of that event.';
+
+COMMENT ON COLUMN public.resources.deadline_at IS 'When it fails unless it is answered, however often it was asked.';
 
 COMMENT ON COLUMN public.resources.object_released_at IS 'When the object was handed to object_deletions.';
 
@@ -212,19 +220,28 @@ COMMENT ON COLUMN public.resources.crc32 IS 'CRC-32 of the identity bytes.';
 
 COMMENT ON COLUMN public.resources.sha256 IS 'SHA-256 of the identity bytes.';
 
+COMMENT ON COLUMN public.resources.tries IS 'How often it was asked, since its creation or the customer''s last retry.';
+
+COMMENT ON COLUMN public.resources.tries_left IS 'How often it may be asked again before its deadline.';
+
+COMMENT ON COLUMN public.resources.ask_again_at IS 'When it is asked again unless it is answered; NULL for never.';
+
 CREATE TABLE public.upload_attempts (
     id uuid NOT NULL,
     export_id uuid NOT NULL,
     resource_id uuid NOT NULL,
     object_key text NOT NULL,
     store_upload_id text,
-    lease_expires_at timestamp with time zone NOT NULL
+    lease_expires_at timestamp with time zone NOT NULL,
+    received_bytes bigint DEFAULT 0 NOT NULL
 )
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', fillfactor='70');
 
 COMMENT ON TABLE public.upload_attempts IS 'Uploads under way, each written before its first byte is stored. Settling deletes the row and must find it; whatever is past its lease is removed by the expiry-reaper. No foreign key: it outlives its export.';
 
 COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s id of the multipart upload: without it a dropped one cannot be found again.';
+
+COMMENT ON COLUMN public.upload_attempts.received_bytes IS 'Identity bytes so far, for the customer to see. Written once a second, in place: no index has it.';
 
 ALTER TABLE ONLY public.application_keys
     ADD CONSTRAINT application_keys_pkey PRIMARY KEY (id);
@@ -293,6 +310,8 @@ CREATE INDEX outbox_by_export ON public.outbox USING btree (export_id, id);
 CREATE INDEX outbox_parked ON public.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 
 CREATE INDEX resources_by_deadline ON public.resources USING btree (deadline_at) WHERE (status = 'pending'::text);
+
+CREATE INDEX resources_by_next_ask ON public.resources USING btree (ask_again_at) WHERE ((status = 'pending'::text) AND (ask_again_at IS NOT NULL));
 
 CREATE INDEX resources_by_object_expiry ON public.resources USING btree (expires_at) WHERE ((status = 'complete'::text) AND (object_released_at IS NULL));
 

@@ -113,6 +113,12 @@ impl TestApp {
         self.ask(&export.customer, Method::DELETE, &export.path()).send().await
     }
 
+    /// Has a source asked once more.
+    pub async fn retry(&self, export: &Export, source: &Source) -> Answer {
+        let path = format!("{}/sources/{}/retry", export.path(), source.id);
+        self.ask(&export.customer, Method::POST, &path).send().await
+    }
+
     /// Delivers `body` for a source, with its application's key.
     pub async fn upload(&self, source: &Source, body: impl Into<Body>) -> Answer {
         let application = SourceApplication::named(&source.application);

@@ -11,6 +11,7 @@ mod customer;
 pub mod raw;
 mod settings;
 mod source_application;
+mod watch;
 
 pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp};
 pub use archive::Archive;

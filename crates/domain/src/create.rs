@@ -102,6 +102,8 @@ pub struct SourceDraft {
     pub expires_at: DateTime<Utc>,
     /// How long its application has for an answer, if the registry says so.
     pub answer_within: Option<Period>,
+    /// How often it is asked meanwhile, if the registry says so.
+    pub max_tries: Option<u32>,
 }
 
 impl ExportDraft {
@@ -175,6 +177,7 @@ impl ExportDraft {
             resource: source.resource,
             filters: source.filters,
             expires_at: source.expires_at,
+            asked_at: self.created_at,
             state: ResourceState::Pending,
         });
         (export, resources.collect())
@@ -204,6 +207,7 @@ impl SourceDraft {
             resource: offer.resource.clone(),
             filters,
             answer_within: offer.entry.answer_within,
+            max_tries: offer.entry.max_tries,
             expires_at: expires.min(export_expires_at),
         })
     }

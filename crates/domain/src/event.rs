@@ -6,16 +6,17 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
-    export::ExportFormat,
+    export::{Export, ExportFormat},
     ids::{EventId, ExportId, ResourceId},
     names::{ApplicationName, ResourceName},
+    resource::Resource,
 };
 
 /// One request for the data of one source (S0-2 to S0-16). Rendering it twice gives the same bytes, so
 /// that an event sent twice is the same event.
 #[derive(Clone, PartialEq)]
 pub struct RequestEvent {
-    /// Minted in the transaction that creates the export.
+    /// Minted when the source is asked; a source that is asked again gets a new event.
     pub id: EventId,
     /// When it was minted; whole seconds count.
     pub time: DateTime<Utc>,
@@ -35,6 +36,31 @@ pub struct RequestEvent {
     pub identity: String,
     /// The application's own filters; left out of the event when there are none.
     pub filters: Option<Map<String, Value>>,
+}
+
+impl RequestEvent {
+    /// A new event that asks for `source` of `export` at `time`, on behalf of the customer with `identity`. Its id
+    /// is a new one: a consumer that deduplicates would pass over that of the event before.
+    pub fn new(
+        export: &Export,
+        source: &Resource,
+        org_id: String,
+        identity: String,
+        time: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: EventId::random(),
+            time,
+            export_id: export.id,
+            resource_id: source.id,
+            org_id,
+            application: source.application.clone(),
+            resource: source.resource.clone(),
+            format: export.format,
+            identity,
+            filters: source.filters.clone(),
+        }
+    }
 }
 
 /// Ids only: the identity says who the customer is, and the filters what is looked for.

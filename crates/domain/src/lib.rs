@@ -4,6 +4,7 @@
 //! tested without a server. Adapters (`store`, `blobs`, `bus`, `access`) carry these values to and
 //! from the outside.
 
+mod asking;
 mod byte_size;
 mod clock;
 mod create;
@@ -21,6 +22,7 @@ pub mod registry;
 mod resource;
 mod secret;
 
+pub use asking::{Asking, ask_again_at};
 pub use byte_size::{ByteSize, InvalidByteSize};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use create::{CreateError, CreateLimits, ExportDraft, SourceDraft};

@@ -200,7 +200,7 @@ fn outcome(resource: &Resource, as_of: DateTime<Utc>) -> Result<&crate::StoredDa
             Err(SourceError::new(SOURCE_EXPIRED, &format!("expired at {when}")))
         }
         ResourceState::Failed(error) => Err(error.clone()),
-        ResourceState::Pending => Err(SourceError::deadline_passed()),
+        ResourceState::Pending => Err(SourceError::deadline_passed(1)),
     }
 }
 
@@ -299,6 +299,7 @@ mod tests {
             resource: ResourceName::parse("res").unwrap(),
             filters: serde_json::json!({"a": "`#"}).as_object().cloned(),
             expires_at: export.expires_at,
+            asked_at: export.created_at,
             state,
         }
     }

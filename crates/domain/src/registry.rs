@@ -63,9 +63,12 @@ pub struct Resource {
     pub formats: BTreeSet<ExportFormat>,
     /// Largest upload; without it the application's limit counts.
     pub max_upload_bytes: Option<ByteSize>,
-    /// How long the application has for an answer; without it the public API's own setting counts.
+    /// How long the application has for an answer, from when it is asked first until the source fails; without it
+    /// the public API's own setting counts. All tries share this time: it does not begin anew with each.
     pub answer_within: Option<Period>,
-    /// How often it is asked before the source fails.
+    /// How often it is asked within that time, the first time included; without it the public API's own setting
+    /// counts. Each wait for an answer is twice as long as the one before: of 7 hours and 3 tries, 1, 2 and 4.
+    /// With 1 it is never asked again.
     pub max_tries: Option<u32>,
 }
 

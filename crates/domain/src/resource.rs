@@ -56,9 +56,13 @@ impl SourceError {
         &self.message
     }
 
-    /// Nobody answered before the deadline.
-    pub fn deadline_passed() -> Self {
-        Self::new(DEADLINE_PASSED, "the application did not answer in time")
+    /// Nobody answered before the deadline, to a source that was asked so often.
+    pub fn deadline_passed(tries: u32) -> Self {
+        let unanswered = "the application did not answer in time";
+        match tries {
+            0 | 1 => Self::new(DEADLINE_PASSED, unanswered),
+            _ => Self::new(DEADLINE_PASSED, &format!("{unanswered}, although it was asked {tries} times")),
+        }
     }
 
     /// The upload was larger than `limit` allows; `limit` in the words that the caller saw.
@@ -168,6 +172,8 @@ pub struct Resource {
     pub filters: Option<Map<String, Value>>,
     /// From this moment on its file is no longer in the archive; never after the export's expiry.
     pub expires_at: DateTime<Utc>,
+    /// When it was asked last.
+    pub asked_at: DateTime<Utc>,
     /// Its answer.
     pub state: ResourceState,
 }
@@ -222,6 +228,13 @@ mod tests {
         let cut = SourceError::new(1, &"ü".repeat(513));
         assert_eq!(cut.message(), format!("{}…", "ü".repeat(510)));
         assert_eq!(SourceError::new(1, cut.message()), cut);
+    }
+
+    #[test]
+    fn a_source_that_was_asked_in_vain_says_how_often() {
+        let messages = [1, 3].map(|tries| SourceError::deadline_passed(tries).message().to_owned());
+        let once = "the application did not answer in time";
+        assert_eq!(messages, [once.to_owned(), format!("{once}, although it was asked 3 times")]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use std::{
 
 use chrono::TimeDelta;
 use domain::{
-    ApplicationName, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period, Record,
-    ResourceName, SourceDraft, StoredData, SystemClock,
+    ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period,
+    Record, ResourceName, SourceDraft, StoredData, SystemClock,
     ids::{AttemptId, EventId, ExportId, LeaseToken, ResourceId},
 };
 use store::{CreateExport, NewAttempt, Settings, Store};
@@ -160,6 +160,7 @@ fn export(round: usize) -> (ExportDraft, CreateExport) {
             filters: None,
             expires_at,
             answer_within: None,
+            max_tries: None,
         }],
     };
     let identity = "x".repeat(IDENTITY_BYTES);
@@ -172,6 +173,7 @@ fn export(round: usize) -> (ExportDraft, CreateExport) {
         ],
         payload: vec![b'x'; 900 + IDENTITY_BYTES],
     };
-    let create = CreateExport::new(&draft, owner(1 + round % 50), identity, vec![record], TimeDelta::days(1));
+    let asking = Asking { answer_within: Period::from_secs(24 * 3600), max_tries: 1 };
+    let create = CreateExport::new(&draft, owner(1 + round % 50), identity, vec![record], asking);
     (draft, create)
 }

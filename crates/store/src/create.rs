@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
-    sql_types::{Array, BigInt, Binary, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Binary, Integer, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
-use domain::{ExportDraft, Owner, Period, Record, SourceDraft};
+use domain::{Asking, ExportDraft, Owner, Record, SourceDraft};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub struct CreateExport {
     filters: Vec<Option<Value>>,
     source_expiries: Vec<DateTime<Utc>>,
     deadlines: Vec<DateTime<Utc>>,
+    tries_left: Vec<i32>,
+    next_asks: Vec<Option<DateTime<Utc>>>,
     event_ids: Vec<Uuid>,
     topics: Vec<String>,
     keys: Vec<String>,
@@ -40,19 +42,19 @@ pub struct CreateExport {
 
 impl CreateExport {
     /// The rows of `draft`, owned by `owner`. `identity` is the header to ask sources with, `records` are
-    /// the rendered events, one for each source in the same order, and `answer_within` is how long a
-    /// source may take of which the registry does not say it.
+    /// the rendered events, one for each source in the same order, and `asking` is how those sources are
+    /// asked of which the registry does not say it.
     pub fn new(
         draft: &ExportDraft,
         owner: Owner,
         identity: String,
         records: Vec<Record>,
-        answer_within: TimeDelta,
+        asking: Asking,
     ) -> Self {
         let sources = &draft.sources;
-        let deadline = |source: &SourceDraft| {
-            draft.created_at + source.answer_within.map_or(answer_within, Period::as_time_delta)
-        };
+        let asking = |source: &SourceDraft| asking.or(source.answer_within, source.max_tries);
+        let tries_left = |source| i32::try_from(asking(source).tries_left()).unwrap_or(i32::MAX);
+        let asked_at = draft.created_at;
         let mut create = Self {
             owner,
             id: draft.id.into(),
@@ -67,7 +69,9 @@ impl CreateExport {
             resources: sources.iter().map(|source| source.resource.as_str().to_owned()).collect(),
             filters: sources.iter().map(|source| source.filters.clone().map(Value::Object)).collect(),
             source_expiries: sources.iter().map(|source| source.expires_at).collect(),
-            deadlines: sources.iter().map(deadline).collect(),
+            deadlines: sources.iter().map(|source| asking(source).deadline(asked_at)).collect(),
+            tries_left: sources.iter().map(tries_left).collect(),
+            next_asks: sources.iter().map(|source| asking(source).ask_again_at(asked_at)).collect(),
             event_ids: sources.iter().map(|source| source.event_id.into()).collect(),
             topics: Vec::with_capacity(records.len()),
             keys: Vec::with_capacity(records.len()),
@@ -123,8 +127,9 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
         " FROM owner RETURNING id, owner_id, created_at), \
          counted AS (INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export), \
          asked AS (INSERT INTO resources (export_id, id, position, application, resource, filters, expires_at, \
-         event_id, requested_at, deadline_at) SELECT export.id, source.id, source.place - 1, source.application, \
-         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, source.deadline_at FROM export, \
+         event_id, requested_at, deadline_at, tries_left, ask_again_at) SELECT export.id, source.id, source.place - 1, source.application, \
+         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, source.deadline_at, \
+         source.tries_left, source.ask_again_at FROM export, \
          unnest(",
     );
     out.push_bind_param::<Array<SqlUuid>, _>(&self.resource_ids)?;
@@ -139,10 +144,14 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(", ");
     out.push_bind_param::<Array<Timestamptz>, _>(&self.deadlines)?;
     out.push_sql(", ");
+    out.push_bind_param::<Array<Integer>, _>(&self.tries_left)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&self.next_asks)?;
+    out.push_sql(", ");
     out.push_bind_param::<Array<SqlUuid>, _>(&self.event_ids)?;
     out.push_sql(
-        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, deadline_at, event_id, \
-         place)), \
+        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, deadline_at, \
+         tries_left, ask_again_at, event_id, place)), \
          queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at) \
          SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at \
          FROM export, unnest(",

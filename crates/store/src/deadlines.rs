@@ -16,15 +16,22 @@ use crate::{
 struct Overdue {
     #[diesel(sql_type = sql_types::Uuid)]
     id: Uuid,
+    #[diesel(sql_type = sql_types::Integer)]
+    tries: i32,
 }
 
-/// Sources past their deadline. One whose upload is under way is being answered, and not overdue.
-const OVERDUE: &str = "r.status = 'pending' AND r.deadline_at <= $1 AND NOT EXISTS (SELECT FROM upload_attempts a \
-                       WHERE a.export_id = r.export_id AND a.resource_id = r.id AND a.lease_expires_at > $1)";
+/// Whether no upload is under way for the source `r` at `$1`: while one is, the source is being answered.
+pub(crate) const NOT_BEING_ANSWERED: &str = "NOT EXISTS (SELECT FROM upload_attempts a \
+    WHERE a.export_id = r.export_id AND a.resource_id = r.id AND a.lease_expires_at > $1)";
+
+/// Sources past their deadline.
+fn overdue() -> String {
+    format!("r.status = 'pending' AND r.deadline_at <= $1 AND {NOT_BEING_ANSWERED}")
+}
 
 impl Store {
     /// Fails up to `limit` sources whose deadline has passed at `now`, the longest overdue first, and the
-    /// others of their exports, one transaction for each export. Returns how many exports it changed. Several
+    /// others of their exports, one transaction for each export. Returns how many sources failed. Several
     /// callers at once share the work: an export that somebody has locked is left to the next call, and one
     /// that cannot be read is passed over.
     ///
@@ -34,7 +41,8 @@ impl Store {
         let due = format!(
             "SELECT DISTINCT export_id AS id FROM (SELECT r.export_id FROM resources r \
              JOIN exports e ON e.id = r.export_id AND e.deleted_at IS NULL \
-             WHERE {OVERDUE} AND r.export_id <> ALL($3) ORDER BY r.deadline_at LIMIT $2) due"
+             WHERE {} AND r.export_id <> ALL($3) ORDER BY r.deadline_at LIMIT $2) due",
+            overdue()
         );
         self.each_export("fail overdue", due, now, limit, move |connection, id| {
             fail_sources_of(connection, id, now)
@@ -47,20 +55,22 @@ fn fail_sources_of(
     connection: &mut PgConnection,
     id: ExportId,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let Some(locked) = try_lock_export(connection, id)? else { return Ok(false) };
-    let overdue: Vec<Overdue> =
-        diesel::sql_query(format!("SELECT r.id FROM resources r WHERE r.export_id = $2 AND {OVERDUE}"))
-            .bind::<sql_types::Timestamptz, _>(now)
-            .bind::<sql_types::Uuid, _>(id.as_uuid())
-            .load(connection)?;
+) -> Result<usize, StoreError> {
+    let Some(locked) = try_lock_export(connection, id)? else { return Ok(0) };
+    let overdue: Vec<Overdue> = diesel::sql_query(format!(
+        "SELECT r.id, r.tries FROM resources r WHERE r.export_id = $2 AND {}",
+        overdue()
+    ))
+    .bind::<sql_types::Timestamptz, _>(now)
+    .bind::<sql_types::Uuid, _>(id.as_uuid())
+    .load(connection)?;
     if overdue.is_empty() {
-        return Ok(false);
+        return Ok(0);
     }
-    let failed = ResourceState::Failed(SourceError::deadline_passed());
     for source in &overdue {
+        let failed = ResourceState::Failed(SourceError::deadline_passed(source.tries.unsigned_abs()));
         write_state(connection, (*id.as_uuid(), source.id), &failed, now)?;
     }
     follow_answers(connection, &locked, now)?;
-    Ok(true)
+    Ok(overdue.len())
 }

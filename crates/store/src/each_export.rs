@@ -15,7 +15,7 @@ struct Due {
 
 impl Store {
     /// Runs `step` for the exports that `due` selects as `id`, each in a transaction of its own; `$1` is `at`,
-    /// `$2` is `limit`, and it leaves out those in `$3`. Returns for how many `step` was true.
+    /// `$2` is `limit`, and it leaves out those in `$3`. Returns the sum of what `step` returned.
     ///
     /// An export with a value that cannot be read is passed over: it never keeps the others from their turn,
     /// however many such there are. The first of each call is logged, and how many there were.
@@ -28,7 +28,7 @@ impl Store {
         due: String,
         at: DateTime<Utc>,
         limit: u32,
-        step: impl Fn(&mut PgConnection, ExportId) -> Result<bool, StoreError> + Copy + Send + 'static,
+        step: impl Fn(&mut PgConnection, ExportId) -> Result<usize, StoreError> + Clone + Send + 'static,
     ) -> Result<usize, StoreError> {
         let (mut changed, mut unreadable) = (0, Vec::new());
         loop {
@@ -43,8 +43,9 @@ impl Store {
             };
             let known = unreadable.len();
             for Due { id } in self.statement(name, find).await? {
+                let step = step.clone();
                 match self.tx(name, move |connection| step(connection, id.into())).await {
-                    Ok(done) => changed += usize::from(done),
+                    Ok(done) => changed += done,
                     Err(error @ StoreError::Corrupt { .. }) => {
                         if unreadable.is_empty() {
                             tracing::error!(export.id = %id, work = name, %error, "an export cannot be read");

@@ -1,16 +1,22 @@
 //! Finding one export of a caller, with its sources.
 
+use std::collections::HashMap;
+
 use diesel::{
     ExpressionMethods as _, JoinOnDsl as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
     SelectableHelper as _,
 };
-use domain::{Export, Owner, Resource, ids::ExportId};
+use domain::{
+    Export, ExportStatus, Owner, Resource,
+    ids::{ExportId, ResourceId},
+};
 
 use crate::{
     error::StoreError,
     pool::Store,
     rows::{ExportRow, ResourceRow, ordered},
     schema::{exports, owners, resources},
+    uploads,
 };
 
 /// An export with its sources in the order of the request.
@@ -20,6 +26,8 @@ pub struct FoundExport {
     pub export: Export,
     /// Its sources.
     pub resources: Vec<Resource>,
+    /// Of the sources that are being delivered, how many bytes have come so far, before compression.
+    pub received_bytes: HashMap<ResourceId, u64>,
 }
 
 impl Store {
@@ -55,5 +63,10 @@ fn find(
         sources.push(source);
     }
     let Some(export) = export else { return Ok(None) };
-    Ok(Some(FoundExport { export: export.try_into()?, resources: ordered(sources)? }))
+    let (export, resources) = (Export::try_from(export)?, ordered(sources)?);
+    let received_bytes = match export.status {
+        ExportStatus::Pending | ExportStatus::Running => uploads::received_bytes(connection, id)?,
+        ExportStatus::Partial | ExportStatus::Complete | ExportStatus::Failed => HashMap::new(),
+    };
+    Ok(Some(FoundExport { export, resources, received_bytes }))
 }

@@ -21,10 +21,12 @@ pub(crate) struct LockedExport {
     pub(crate) export: Export,
     pub(crate) owner: Owner,
     pub(crate) released: bool,
+    /// Of the manifest it had when a source of it was retried; 0 for none.
+    pub(crate) frozen_revision: u32,
 }
 
-/// A row of `exports` with its owner and the time of its release.
-type LockedRow = (ExportRow, i64, Option<DateTime<Utc>>);
+/// A row of `exports` with its owner, the time of its release, and the revision it had before a retry.
+type LockedRow = (ExportRow, i64, Option<DateTime<Utc>>, i32);
 
 /// The query for an export that was not deleted, whose type is too long to name.
 macro_rules! live_export {
@@ -33,6 +35,7 @@ macro_rules! live_export {
             ExportRow::as_select(),
             exports::owner_id,
             exports::released_at,
+            exports::frozen_revision,
         ))
     };
 }
@@ -60,13 +63,18 @@ pub(crate) fn try_lock_export(
 }
 
 fn locked(connection: &mut PgConnection, row: LockedRow) -> Result<LockedExport, StoreError> {
-    let (row, owner_id, released_at) = row;
+    let (row, owner_id, released_at, frozen_revision) = row;
     let owner = owners::table
         .find(owner_id)
         .select(OwnerRow::as_select())
         .get_result::<OwnerRow>(connection)
         .map(Owner::from)?;
-    Ok(LockedExport { export: row.try_into()?, owner, released: released_at.is_some() })
+    Ok(LockedExport {
+        export: row.try_into()?,
+        owner,
+        released: released_at.is_some(),
+        frozen_revision: frozen_revision.unsigned_abs(),
+    })
 }
 
 /// All sources of an export, in the order of the request.
@@ -102,7 +110,7 @@ pub(crate) fn follow_answers(
         ))
         .execute(connection)?;
         if status != ExportStatus::Failed && !locked.released {
-            freeze(connection, locked, 1, now)?;
+            freeze(connection, locked, locked.frozen_revision.saturating_add(1), now)?;
         }
     } else {
         row.set(exports::status.eq(status.as_str())).execute(connection)?;
@@ -141,7 +149,8 @@ pub(crate) fn freeze(
     Ok(manifest)
 }
 
-/// The latest manifest of an export; None before it has ended, after it was released, or when all failed.
+/// The latest manifest of an export; None while it runs, for the first time or again, after it was released, or
+/// when all failed.
 pub(crate) fn load_manifest(
     connection: &mut PgConnection,
     id: ExportId,

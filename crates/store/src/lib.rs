@@ -6,6 +6,7 @@
 //! Times come in from outside (`domain::Clock`), so that tests can stand at the edge of a deadline.
 
 mod answers;
+mod ask_again;
 mod connection;
 mod count;
 mod create;
@@ -31,6 +32,7 @@ mod registry;
 mod registry_keys;
 mod release;
 mod resend;
+mod retry;
 mod rows;
 mod schema;
 mod settings;
@@ -56,6 +58,7 @@ pub use plan::ReapPlan;
 pub use pool::{PoolState, Store};
 pub use registry::{ApplicationKey, ApplyOutcome, RegistryRevision};
 pub use registry_keys::AddKeyOutcome;
+pub use retry::{Retry, RetryOutcome, RetrySource};
 pub use settings::Settings;
 pub use uploads::NewAttempt;
 pub use wakeup::{WakeupListener, WakeupSender};

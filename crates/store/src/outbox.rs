@@ -230,6 +230,19 @@ pub(crate) fn enqueue(
     Ok(())
 }
 
+/// Whether a record of an export waits to be sent to `topic`. Parked ones wait for a person.
+pub(crate) fn has_unsent(
+    connection: &mut PgConnection,
+    export_id: ExportId,
+    topic: &str,
+) -> Result<bool, StoreError> {
+    let unsent = outbox::table
+        .filter(outbox::export_id.eq(export_id.as_uuid()))
+        .filter(outbox::topic.eq(topic))
+        .filter(outbox::parked_at.is_null());
+    Ok(diesel::select(diesel::dsl::exists(unsent)).get_result(connection)?)
+}
+
 /// Deletes the unsent records of these exports within a transaction.
 pub(crate) fn cancel(connection: &mut PgConnection, export_ids: &[Uuid]) -> Result<(), StoreError> {
     diesel::sql_query(

@@ -88,7 +88,7 @@ impl Store {
                    AND e.released_at IS NULL AND e.deleted_at IS NULL AND r.expires_at < e.expires_at \
                    AND e.id <> ALL($3) ORDER BY r.expires_at LIMIT $2) due";
         self.each_export("release expired sources", due.to_owned(), before, limit, move |connection, id| {
-            release_sources_of(connection, id, before, now)
+            release_sources_of(connection, id, before, now).map(usize::from)
         })
         .await
     }

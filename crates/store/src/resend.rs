@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl Store {
-    /// The events that asked for sources which have not answered by `now`, after `after` in the order
+    /// The events that asked last for sources which have not answered by `now`, after `after` in the order
     /// (export, source), up to `limit`. Rendered again, each is the same event as before.
     ///
     /// # Errors

@@ -64,6 +64,7 @@ pub(crate) struct ResourceRow {
     pub(crate) resource: String,
     pub(crate) filters: Option<Value>,
     pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) requested_at: DateTime<Utc>,
     pub(crate) status: String,
     pub(crate) error_code: Option<i64>,
     pub(crate) error_message: Option<String>,
@@ -134,6 +135,7 @@ impl TryFrom<ResourceRow> for Resource {
                 }
             },
             expires_at: row.expires_at,
+            asked_at: row.requested_at,
             state,
         })
     }

@@ -32,6 +32,7 @@ diesel::table! {
         deleted_at -> Nullable<Timestamptz>,
         released_at -> Nullable<Timestamptz>,
         source_tags -> Array<Text>,
+        frozen_revision -> Integer,
     }
 }
 
@@ -57,6 +58,9 @@ diesel::table! {
         stored_bytes -> Nullable<BigInt>,
         crc32 -> Nullable<BigInt>,
         sha256 -> Nullable<Binary>,
+        tries -> Integer,
+        tries_left -> Integer,
+        ask_again_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -75,6 +79,7 @@ diesel::table! {
         object_key -> Text,
         store_upload_id -> Nullable<Text>,
         lease_expires_at -> Timestamptz,
+        received_bytes -> BigInt,
     }
 }
 

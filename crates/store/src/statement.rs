@@ -35,11 +35,10 @@ pub(crate) use prepared_statement;
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use diesel::{QueryableByName, RunQueryDsl as _, sql_types};
     use domain::{
-        ApplicationName, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Record,
-        ResourceName, SourceDraft, SystemClock,
+        ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period,
+        Record, ResourceName, SourceDraft, SystemClock,
         ids::{EventId, ExportId, ResourceId},
     };
     use testkit::TestDatabase;
@@ -65,6 +64,7 @@ mod tests {
             filters: None,
             expires_at: now,
             answer_within: None,
+            max_tries: None,
         };
         let draft = ExportDraft {
             id: ExportId::random(),
@@ -77,7 +77,8 @@ mod tests {
         let record =
             Record { topic: String::new(), key: String::new(), headers: Vec::new(), payload: Vec::new() };
         let records = vec![record; sources];
-        (draft.id, CreateExport::new(&draft, owner.clone(), String::new(), records, TimeDelta::days(1)))
+        let asking = Asking { answer_within: Period::from_secs(24 * 3600), max_tries: 1 };
+        (draft.id, CreateExport::new(&draft, owner.clone(), String::new(), records, asking))
     }
 
     #[tokio::test]

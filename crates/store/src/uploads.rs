@@ -1,6 +1,8 @@
 //! Uploads under way: an attempt is written before its first byte is stored, so that whatever happens to
 //! the process, its bytes can be found and removed.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _, sql_types};
 use domain::ids::{AttemptId, ExportId, ResourceId};
@@ -78,12 +80,29 @@ impl Store {
         lease_expires_at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         self.statement("renew upload", move |connection| {
-            let updated = diesel::sql_query(
-                "UPDATE upload_attempts a SET lease_expires_at = $2 WHERE a.id = $1 AND EXISTS \
-                 (SELECT FROM exports e WHERE e.id = a.export_id AND e.deleted_at IS NULL)",
-            )
+            let updated = diesel::sql_query(format!(
+                "UPDATE upload_attempts a SET lease_expires_at = $2 WHERE a.id = $1 AND {IS_WANTED}"
+            ))
             .bind::<sql_types::Uuid, _>(attempt.as_uuid())
             .bind::<sql_types::Timestamptz, _>(lease_expires_at)
+            .execute(connection)?;
+            Ok(updated == 1)
+        })
+        .await
+    }
+
+    /// Notes how many bytes an attempt has received, before compression, for the customer to see. False as with
+    /// [`Store::renew_upload`], which this does not do.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_received(&self, attempt: AttemptId, bytes: u64) -> Result<bool, StoreError> {
+        self.statement("note received", move |connection| {
+            let updated = diesel::sql_query(format!(
+                "UPDATE upload_attempts a SET received_bytes = $2 WHERE a.id = $1 AND {IS_WANTED}"
+            ))
+            .bind::<sql_types::Uuid, _>(attempt.as_uuid())
+            .bind::<sql_types::BigInt, _>(i64::try_from(bytes).unwrap_or(i64::MAX))
             .execute(connection)?;
             Ok(updated == 1)
         })
@@ -130,9 +149,27 @@ impl Store {
     }
 }
 
+/// Whether the export of the attempt `a` is still there.
+const IS_WANTED: &str = "EXISTS (SELECT FROM exports e WHERE e.id = a.export_id AND e.deleted_at IS NULL)";
+
 /// Queues the objects of the attempts in `ended`; `$2` is the present.
 const DELETE_ENDED: &str = "INSERT INTO object_deletions (object_key, store_upload_id, due_at) \
                             SELECT object_key, store_upload_id, $2 FROM ended ON CONFLICT (object_key) DO NOTHING";
+
+/// How many bytes the sources of an export have received of which an upload is under way, or has ended with its
+/// process and was not removed yet. Where there are several uploads for one source, that of the one which has come
+/// furthest.
+pub(crate) fn received_bytes(
+    connection: &mut PgConnection,
+    export_id: ExportId,
+) -> Result<HashMap<ResourceId, u64>, StoreError> {
+    let running = upload_attempts::table
+        .filter(upload_attempts::export_id.eq(export_id.as_uuid()))
+        .order(upload_attempts::received_bytes)
+        .select((upload_attempts::resource_id, upload_attempts::received_bytes))
+        .load::<(Uuid, i64)>(connection)?;
+    Ok(running.into_iter().map(|(id, bytes)| (id.into(), bytes.unsigned_abs())).collect())
+}
 
 /// Ends an attempt within a transaction. False means that it was given up before.
 pub(crate) fn end(connection: &mut PgConnection, attempt: AttemptId) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod asking;
 mod authorisation;
 mod bearer;
 mod callers;
@@ -14,6 +15,7 @@ mod examples;
 mod expiry;
 mod listing;
 mod onboarding;
+mod retry;
 mod samples;
 mod status;
 mod support;

@@ -1,9 +1,13 @@
 //! Every status that the description of the public API names is really given.
 
-use e2e::{Answer, Customer, Export, SOURCE_APPLICATION, TestApp, call_until_limited, expect, raw};
+use domain::{ByteSize, registry::Registry};
+use e2e::{
+    Answer, AppSettings, Customer, Export, OTHER_APPLICATION, PATIENCE, SOURCE_APPLICATION, TestApp,
+    call_until_limited, expect, identity_header, raw,
+};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use testkit::{Fault, FaultProxy};
+use testkit::{Fault, FaultProxy, poll_until};
 
 use crate::description::{Description, Operation};
 
@@ -29,7 +33,9 @@ struct Stage {
 
 impl Stage {
     async fn start() -> Self {
-        let app = TestApp::start().await;
+        // So small that an identity can be too large to be sent on.
+        let small = |settings: &mut AppSettings| settings.events.max_message_bytes = ByteSize::from_kib(8);
+        let app = TestApp::with(small).await;
         let customer = Customer::new();
         let partial = app.create(&customer, &wanted()).await;
         expect(app.upload(&partial.sources[0], "[1]").await, 202).await;
@@ -47,7 +53,63 @@ impl Stage {
     }
 
     fn about(&self, operation: &Operation, export: &str) -> RequestBuilder {
-        request(&self.app, operation, export).header("x-rh-identity", self.customer.header())
+        self.about_source(operation, export, &self.partial.sources[1].id)
+    }
+
+    fn about_source(&self, operation: &Operation, export: &str, source: &str) -> RequestBuilder {
+        let request = request_about(&self.app, operation, export, source);
+        request.header("x-rh-identity", self.customer.header())
+    }
+
+    /// An export of the customer whose one source has failed.
+    async fn failed(&self, application: &str, resource: &str) -> Export {
+        let source = json!({"application": application, "resource": resource});
+        let wanted = json!({"name": "Nightly", "format": "json", "sources": [source]});
+        let export = self.app.create(&self.customer, &wanted).await;
+        expect(self.app.report(&export.sources[0], &json!({"message": "no", "error": 404})).await, 202).await;
+        export
+    }
+
+    /// Makes the retry of a source answer `status`.
+    async fn retry(&self, operation: &Operation, status: u16) -> Answer {
+        let retry = |export: &Export| self.about_source(operation, &export.id, &export.sources[0].id);
+        match status {
+            406 => {
+                let withdrawn = self.failed(OTHER_APPLICATION, "otherResource").await;
+                self.withdraw(OTHER_APPLICATION, "otherResource").await;
+                retry(&withdrawn).send().await
+            }
+            409 => retry(&self.partial).send().await,
+            410 => retry(&self.expired).send().await,
+            413 => {
+                let failed = self.failed(SOURCE_APPLICATION, "exampleResource").await;
+                let mut identity = self.customer.identity();
+                identity["padding"] = json!("x".repeat(4096));
+                let path =
+                    operation.path_with(&[("export_id", &failed.id), ("source_id", &failed.sources[0].id)]);
+                let request = self.app.http().post(format!("{}{path}", self.app.public_url));
+                request.header("x-rh-identity", identity_header(&identity)).send().await
+            }
+            _ => {
+                let failed = self.failed(SOURCE_APPLICATION, "exampleResource").await;
+                retry(&failed).send().await
+            }
+        }
+    }
+
+    /// Takes an application out of the registry, and waits until the public API knows it.
+    async fn withdraw(&self, application: &str, resource: &str) {
+        let mut left = self.app.settings.applications.clone();
+        left.retain(|name, _| name.as_str() != application);
+        let registry = Registry::new(left).unwrap();
+        self.app.store().apply_registry(registry, self.app.now()).await.unwrap();
+        let source = json!({"application": application, "resource": resource});
+        let wanted = json!({"name": "Nightly", "format": "json", "sources": [source]});
+        let known = poll_until(PATIENCE, async || {
+            let answer = self.app.try_create(&self.customer, &wanted).await?;
+            Ok((answer.status() == 406).then_some(()))
+        });
+        known.await.unwrap();
     }
 
     /// Makes `operation` answer `status`, in plain text where that is asked for.
@@ -57,6 +119,7 @@ impl Stage {
         let download = id.starts_with("download_export");
         match (id, status) {
             (_, 400) if plain => self::request(&self.app, operation, &self.partial.id).send().await,
+            ("retry_source", 202 | 406 | 409 | 410 | 413) => self.retry(operation, status).await,
             (_, 401) => request.header("x-rh-exports-psk", "nobody's").send().await,
             ("ping" | "list_applications" | "list_exports" | "export_status", 200)
             | ("create_export", 202) => request.send().await,
@@ -86,7 +149,12 @@ impl Stage {
 }
 
 fn request(app: &TestApp, operation: &Operation, export: &str) -> RequestBuilder {
-    let url = format!("{}{}", app.public_url, operation.path_with(&[("export_id", export)]));
+    request_about(app, operation, export, UNKNOWN)
+}
+
+fn request_about(app: &TestApp, operation: &Operation, export: &str, source: &str) -> RequestBuilder {
+    let path = operation.path_with(&[("export_id", export), ("source_id", source)]);
+    let url = format!("{}{path}", app.public_url);
     let request = app.http().request(operation.method.clone(), url);
     if operation.method == Method::POST { request.json(&wanted()) } else { request }
 }

@@ -57,7 +57,9 @@ async fn for_every_operation_of_the_public_api_a_strangers_export_does_not_exist
         for stranger in strangers(&owner) {
             for export in [&complete, &pending] {
                 let request = |export: &str| {
-                    let url = format!("{}{}", app.public_url, operation.path_with(&[("export_id", export)]));
+                    let source = complete.sources[0].id.as_str();
+                    let path = operation.path_with(&[("export_id", export), ("source_id", source)]);
+                    let url = format!("{}{path}", app.public_url);
                     let request = app.http().request(operation.method.clone(), url);
                     identified(request, &stranger).json(&wanted())
                 };
@@ -105,7 +107,10 @@ async fn public_row(
             assert_eq!(status, 200, "{what}");
             assert!(!body.contains(export), "{what}: {body}");
         }
-        ("export_status" | "download_export" | "download_export_head" | "delete_export", _) => {
+        (
+            "export_status" | "download_export" | "download_export_head" | "delete_export" | "retry_source",
+            _,
+        ) => {
             assert_eq!((status, unknown_status), (404, 404), "{what}");
             assert_eq!(body.replace(export, UNKNOWN), unknown, "{what}: nothing tells the two apart");
         }

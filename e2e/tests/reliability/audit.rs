@@ -51,6 +51,16 @@ pub(crate) struct Evidence<'a> {
     pub(crate) quiet_within: Duration,
 }
 
+/// How the database says that a source was asked.
+#[derive(Debug)]
+struct Asked {
+    export: String,
+    last_event: String,
+    /// At least so often, and exactly unless a customer wanted a retry.
+    tries: usize,
+    was_retried: bool,
+}
+
 /// What an audit that found nothing wrong has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
@@ -96,48 +106,73 @@ impl Audit {
         Ok(audit)
     }
 
-    /// Every source was asked for, each time by the same event, and in the order of the request.
+    /// Every source was asked for, in the order of the request, by as many events as it was asked times, of which
+    /// the last is the one that the database knows.
     async fn look_at_events(
         &mut self,
         database: &Client,
         books: &Books,
         evidence: Evidence<'_>,
     ) -> Result<()> {
-        let expected: BTreeMap<String, (String, String)> = database
-            .query("SELECT id::text, export_id::text, event_id::text FROM resources", &[])
+        let expected: BTreeMap<String, Asked> = database
+            .query("SELECT id::text, export_id::text, event_id::text, tries FROM resources", &[])
             .await?
             .iter()
-            .map(|row| (row.get(0), (row.get(1), row.get(2))))
+            .map(|row| {
+                let source: String = row.get(0);
+                let retries = books.retries.get(&source).copied();
+                let (export, last_event, tries): (_, _, i32) = (row.get(1), row.get(2), row.get(3));
+                let tries = tries.unsigned_abs() as usize + retries.unwrap_or(0);
+                (source, Asked { export, last_event, tries, was_retried: retries.is_some() })
+            })
             .collect();
-        let mut first_copies: BTreeMap<String, Event> = BTreeMap::new();
+        let mut first_copies: BTreeMap<String, Vec<Event>> = BTreeMap::new();
         let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let events = poll_until(evidence.quiet_within, async || {
             let events = evidence.events.after(0);
-            let sources: BTreeSet<_> = events.iter().map(|event| &event.source).collect();
-            let missing: Vec<_> = expected.keys().filter(|source| !sources.contains(source)).collect();
+            let ids: BTreeSet<_> = events.iter().map(|event| (&event.source, &event.id)).collect();
+            let times = |source: &String| ids.iter().filter(|(known, _)| *known == source).count();
+            let missing: Vec<_> = expected
+                .iter()
+                .filter(|(source, asked)| times(source) < asked.tries)
+                .map(|(source, _)| source)
+                .collect();
             ensure!(missing.is_empty(), "never asked for: {missing:?}");
             Ok(Some(events))
         });
         for event in events.await? {
-            if let Some(first) = first_copies.get(&event.source) {
-                ensure!(*first == event, "two different events ask for {}", event.source);
+            let known = first_copies.entry(event.source.clone()).or_default();
+            if let Some(first) = known.iter().find(|first| first.id == event.id) {
+                ensure!(*first == event, "two different events have the id {}", event.id);
                 self.copies += 1;
                 continue;
             }
-            if let Some((export, id)) = expected.get(&event.source) {
-                ensure!((export, id) == (&event.export, &event.id), "not the event of {}", event.source);
+            if let Some(asked) = expected.get(&event.source) {
+                ensure!(asked.export == event.export, "not the event of {}", event.source);
             } else {
                 ensure!(books.deletions.contains(&event.export), "nobody asked for {}", event.export);
             }
-            order.entry(event.export.clone()).or_default().push(event.source.clone());
-            first_copies.insert(event.source.clone(), event);
+            if known.is_empty() {
+                order.entry(event.export.clone()).or_default().push(event.source.clone());
+            }
+            known.push(event);
+            self.events += 1;
+        }
+        for (source, asked) in &expected {
+            let events = first_copies.get(source).map_or(&[][..], Vec::as_slice);
+            // What was asked before a retry is not counted any more.
+            let known = events.len() == asked.tries || asked.was_retried;
+            ensure!(known, "{source} was asked {} times and not as {asked:?}", events.len());
+            ensure!(
+                events.last().is_some_and(|last| last.id == asked.last_event),
+                "not the event of {source}"
+            );
         }
         for (export, sources) in &books.accepted {
             if !books.deletions.contains(export) {
                 ensure!(order.get(export) == Some(sources), "the events of {export} are not in their order");
             }
         }
-        self.events = first_copies.len();
         Ok(())
     }
 

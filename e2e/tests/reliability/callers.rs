@@ -104,6 +104,23 @@ impl Asking {
         Ok(self.send(self.request(Method::DELETE, &format!("/{id}"))).await?.status())
     }
 
+    /// One try to have a source asked once more; the status of the answer.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub(crate) async fn retry(&self, export: &str, source: &str) -> Result<StatusCode> {
+        self.ledger.note(|books| {
+            books.failed.remove(source);
+            books.retries.entry(source.to_owned()).or_default();
+        });
+        let request = self.request(Method::POST, &format!("/{export}/sources/{source}/retry"));
+        let status = self.send(request).await?.status();
+        if status == StatusCode::ACCEPTED {
+            self.ledger.note(|books| *books.retries.entry(source.to_owned()).or_default() += 1);
+        }
+        Ok(status)
+    }
+
     /// Sends a request and counts its answer.
     ///
     /// # Errors

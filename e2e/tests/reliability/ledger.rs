@@ -20,6 +20,8 @@ pub(crate) struct Books {
     pub(crate) delivered: BTreeMap<String, String>,
     /// Sources whose error report was answered 202.
     pub(crate) failed: BTreeSet<String>,
+    /// Sources whose retry was asked for, with how many retries were answered 202.
+    pub(crate) retries: BTreeMap<String, usize>,
     /// How many answers there were, of whatever kind: how far the load has come.
     pub(crate) answers: usize,
     /// How many requests had no answer.

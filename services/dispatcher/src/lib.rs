@@ -2,7 +2,8 @@
 //!
 //! Several dispatchers share the work by leases. The loops:
 //! - [`outbox`]: lease, send, delete on the broker's report;
-//! - [`deadlines`]: sources past their deadline fail, so that every export ends;
+//! - [`deadlines`]: sources that nobody answers are asked again, and fail at their deadline, so that every export
+//!   ends;
 //! - [`depth`]: tells how much waits;
 //! - [`topic_limit`]: warns of a topic that takes too little.
 
@@ -14,10 +15,11 @@ mod topic_limit;
 
 use std::{sync::Arc, time::Duration};
 
-use bus::Producer;
+use bus::{Producer, RequestEvents};
 use service::{BoxError, Context, database::Connections, worker::Worker};
 use store::Store;
 
+use deadlines::Deadlines;
 pub use settings::{DispatcherSettings, Settings};
 
 /// How often the depth of the outbox is measured.
@@ -38,7 +40,9 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
     let producer = Producer::new(&settings.kafka, settings.events.max_message_bytes)?;
     let settings_of_loops = settings.dispatcher;
 
+    let events = RequestEvents::new(&settings.events)?;
     let sending = Worker::new("outbox", settings_of_loops.poll.as_duration()).retry_within(LONGEST_RETRY);
+    let wake = sending.wake();
     let listener = store.wakeup_listener(sending.wake())?;
     let sender = Arc::new(outbox::Outbox::new(&context, store.clone(), producer.clone(), &settings_of_loops));
     sending.start(&context, move || {
@@ -47,7 +51,7 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
         let sender = Arc::clone(&sender);
         async move { sender.step().await }
     });
-    deadlines::start(&context, &store, &settings_of_loops);
+    deadlines::start(&context, Deadlines::new(&context, &store, events, wake), &settings_of_loops);
     depth::start(&context, &store, DEPTH_EVERY);
     topic_limit::start(&context, &settings.kafka, &settings.events);
 

@@ -72,7 +72,7 @@ pub struct DispatcherSettings {
     pub max_attempts: u32,
     /// How long a refused record waits before it is tried again.
     pub retry_after: Period,
-    /// How often overdue sources are looked for.
+    /// How often sources are looked for that are to be asked again, or are overdue.
     pub deadline_poll: Period,
 }
 

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use access::AcceptedKeys;
 use blobs::Blobs;
 use bus::RequestEvents;
-use domain::{CreateLimits, SharedClock};
+use domain::{Asking, CreateLimits, Owner, SharedClock, ids::ExportId};
 use service::{BoxError, Context, database::Connections, follow, http::RateLimit};
-use store::{FollowedRegistry, Store, WakeupSender};
+use store::{FollowedRegistry, FoundExport, Store, WakeupSender};
 
-use crate::settings::Settings;
+use crate::{error::ApiError, settings::Settings};
 
 /// How old what is known of the registry may be.
 const REGISTRY_AGE: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub struct Api {
     pub(crate) clock: SharedClock,
     pub(crate) wakeup: WakeupSender,
     pub(crate) create_limits: CreateLimits,
-    pub(crate) answer_within: chrono::TimeDelta,
+    pub(crate) asking: Asking,
     pub(crate) max_body_bytes: u64,
     pub(crate) service_keys: AcceptedKeys,
     pub(crate) rate_limit: RateLimit,
@@ -45,7 +45,7 @@ impl Api {
             registry: Arc::new(FollowedRegistry::new(store.clone())),
             clock: context.clock().clone(),
             create_limits: own.create_limits(),
-            answer_within: own.answer_within.as_time_delta(),
+            asking: own.asking(),
             max_body_bytes: own.max_body_size.bytes(),
             service_keys: AcceptedKeys::new(own.service_keys_sha256.clone()),
             rate_limit: RateLimit::new(&own.rate_limit),
@@ -63,6 +63,14 @@ impl Api {
             async move { registry.refresh().await }
         };
         follow(context, "registry", REGISTRY_AGE, refresh, move || known.current().map(drop)).await;
+    }
+
+    /// The export `id` of `owner`, as it is now.
+    ///
+    /// # Errors
+    /// 404 where there is none.
+    pub(crate) async fn find_export(&self, owner: Owner, id: ExportId) -> Result<FoundExport, ApiError> {
+        self.store.find_export(owner, id).await?.ok_or(ApiError::NotFound(id))
     }
 
     /// Readiness is Postgres alone: without object storage everything but downloads works, and a probe that

@@ -4,7 +4,11 @@ use access::IdentityError;
 use actix_web::http::StatusCode;
 use blobs::StorageError;
 use bus::EventError;
-use domain::{CreateError, ListError, ids::ExportId};
+use domain::{
+    CreateError, ListError,
+    ids::{ExportId, ResourceId},
+    registry::NotOffered,
+};
 use service::http::HttpError;
 use store::StoreError;
 
@@ -19,6 +23,12 @@ pub(crate) enum ApiError {
     NotAnExportId(String),
     #[error("record '{0}' not found")]
     NotFound(ExportId),
+    #[error("'{0}' is not a valid source UUID")]
+    NotASourceId(String),
+    #[error("record '{0}' not found")]
+    NoSource(ResourceId),
+    #[error("source '{0}' has not failed")]
+    NotFailed(ResourceId),
     #[error("'{0}' has expired")]
     Expired(ExportId),
     #[error("'{0}' is not ready for download")]
@@ -45,6 +55,12 @@ pub(crate) enum ApiError {
     Http(#[from] HttpError),
 }
 
+impl From<NotOffered> for ApiError {
+    fn from(error: NotOffered) -> Self {
+        Self::Create(error.into())
+    }
+}
+
 impl From<EventError> for ApiError {
     fn from(error: EventError) -> Self {
         match error {
@@ -61,10 +77,12 @@ impl From<ApiError> for HttpError {
             ApiError::Identity(_) => Self::bad_request(message).plain_text(),
             ApiError::ServiceKey => Self::unauthorized(message),
             ApiError::NotAnExportId(_)
+            | ApiError::NotASourceId(_)
             | ApiError::NotReady(_)
             | ApiError::AllFailed(_)
             | ApiError::List(_) => Self::bad_request(message),
-            ApiError::NotFound(_) => Self::not_found(message),
+            ApiError::NotFound(_) | ApiError::NoSource(_) => Self::not_found(message),
+            ApiError::NotFailed(_) => Self::new(StatusCode::CONFLICT, message),
             ApiError::Expired(_) => Self::gone(message),
             ApiError::PreconditionFailed => Self::new(StatusCode::PRECONDITION_FAILED, message),
             ApiError::Create(refused) => Self::new(create_status(&refused), message),

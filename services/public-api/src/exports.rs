@@ -5,6 +5,7 @@ mod delete;
 mod download;
 mod list;
 mod path;
+mod retry;
 mod serve_archive;
 mod status;
 mod view;
@@ -15,6 +16,7 @@ pub(crate) use create::__path_create_export;
 pub(crate) use delete::__path_delete_export;
 pub(crate) use download::__path_download_export;
 pub(crate) use list::__path_list_exports;
+pub(crate) use retry::__path_retry_source;
 pub(crate) use status::__path_export_status;
 
 use crate::caller::Callers;
@@ -39,6 +41,10 @@ pub(crate) fn routes(
                 .route(web::get().to(list::list_exports)),
         )
         .service(web::resource("/{export_id}/status").route(web::get().to(status::export_status)))
+        .service(
+            web::resource("/{export_id}/sources/{source_id}/retry")
+                .route(web::post().to(retry::retry_source)),
+        )
         .service(
             web::resource("/{export_id}")
                 .route(web::get().to(download::download_export))

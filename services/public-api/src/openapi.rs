@@ -31,6 +31,7 @@ pub fn document() -> String {
         exports::export_status,
         exports::download_export,
         exports::delete_export,
+        exports::retry_source,
     ),
     modifiers(&Identity, &HeadOfDownload),
 )]

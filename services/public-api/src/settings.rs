@@ -1,9 +1,12 @@
 //! What the public API is set up with.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+};
 
 use bus::EventSettings;
-use domain::{ByteSize, CreateLimits, KeyHash, Period};
+use domain::{Asking, ByteSize, CreateLimits, KeyHash, Period};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service::{
@@ -55,9 +58,16 @@ pub struct PublicApiSettings {
     pub default_lifetime: Period,
     /// Whether an `expires_at` in the past is refused.
     pub refuse_past_expiry: bool,
-    /// How long a source may take to answer before it fails.
+    /// How long a source may take to answer before it fails, counted from when it is asked first, where the registry
+    /// of applications does not say it.
     pub answer_within: Period,
+    /// How often a source is asked within that time, the first time included, where the registry does not say it. Each
+    /// wait is twice as long as the one before.
+    pub max_tries: NonZeroU32,
 }
+
+/// Of a day: at once, after three and a half hours, and after ten.
+const DEFAULT_TRIES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 
 impl Default for PublicApiSettings {
     fn default() -> Self {
@@ -73,11 +83,17 @@ impl Default for PublicApiSettings {
             default_lifetime: Period::from_secs(7 * 24 * 3600),
             refuse_past_expiry: limits.refuse_past_expiry,
             answer_within: Period::from_secs(24 * 3600),
+            max_tries: DEFAULT_TRIES,
         }
     }
 }
 
 impl PublicApiSettings {
+    /// How sources are asked of which the registry does not say it.
+    pub(crate) fn asking(&self) -> Asking {
+        Asking { answer_within: self.answer_within, max_tries: self.max_tries.get() }
+    }
+
     /// The limits on create requests.
     pub(crate) fn create_limits(&self) -> CreateLimits {
         CreateLimits {

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use store::CreateExport;
 
-use crate::support::{Fixture, owner, records_of, rows_of};
+use crate::support::{Fixture, ONE_TRY, owner, records_of, rows_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_writes_the_export_its_sources_and_its_records_in_the_order_of_the_request() {
@@ -29,7 +29,7 @@ async fn debug_output_shows_nothing_of_the_customer() {
     let mut records = records_of(&draft);
     records[0].payload = b"hunter2".to_vec();
     let identity = "aWRlbnRpdHk=".to_owned();
-    let create = CreateExport::new(&draft, owner("jdoe"), identity, records, chrono::TimeDelta::days(1));
+    let create = CreateExport::new(&draft, owner("jdoe"), identity, records, ONE_TRY);
     let shown = format!("{create:?}");
     fixture.store.create_export(create).await.unwrap();
     let (now, until) = (fixture.now(), fixture.now() + chrono::TimeDelta::minutes(1));

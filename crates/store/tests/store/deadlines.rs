@@ -22,13 +22,13 @@ async fn a_source_fails_at_the_moment_of_its_deadline_and_not_before() {
     fixture.clock.advance(TimeDelta::days(1) - TimeDelta::microseconds(1));
     assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 0);
     fixture.clock.advance(TimeDelta::microseconds(1));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 1);
+    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 2);
     assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 0);
 
     let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
     assert_eq!(found.export.status, ExportStatus::Partial);
     assert_eq!(found.export.completed_at, Some(fixture.now()));
-    let failed = ResourceState::Failed(SourceError::deadline_passed());
+    let failed = ResourceState::Failed(SourceError::deadline_passed(1));
     assert_eq!((&found.resources[0].state, &found.resources[2].state), (&failed, &failed));
     let late = fixture.deliver(draft.id, draft.sources[0].id, 1).await;
     assert_eq!(late, AnswerOutcome::Conflict);
@@ -120,7 +120,7 @@ async fn several_callers_share_what_is_overdue_and_fail_each_export_once() {
         }
         changed
     });
-    assert_eq!(join_all(callers).await.iter().sum::<usize>(), 30);
+    assert_eq!(join_all(callers).await.iter().sum::<usize>(), 60);
     assert_eq!(fixture.number("SELECT count(*) AS n FROM exports WHERE status = 'failed'"), 30);
 }
 

@@ -5,16 +5,17 @@ use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
 use domain::{
-    ExportDraft, Record, SourceError,
+    ExportDraft, Record, RequestEvent, SourceError,
     ids::{AttemptId, LeaseToken},
 };
 use futures_util::future::join_all;
-use store::{NewAttempt, StoreError};
+use store::{NewAttempt, Retry, RetrySource, StoreError};
 use testkit::poll_until;
 
 use crate::{
+    ask_again::render,
     random::Random,
-    support::{Fixture, number, owner, stored},
+    support::{Fixture, ONE_TRY, number, owner, stored},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -25,6 +26,7 @@ async fn nothing_deadlocks_whatever_happens_at_once() {
         for _ in 0..6 {
             let mut draft = fixture.draft("Nightly", 4);
             draft.sources[0].expires_at = fixture.now() + TimeDelta::hours(1);
+            draft.sources[1].max_tries = Some(2);
             fixture.create_from(&owner("jdoe"), &draft).await;
             drafts.push(draft);
         }
@@ -47,9 +49,10 @@ async fn nothing_deadlocks_whatever_happens_at_once() {
 async fn act(fixture: &Fixture, drafts: &[ExportDraft], mut random: Random) -> Result<(), StoreError> {
     for _ in 0..25 {
         let draft = &drafts[random.below(drafts.len())];
-        match random.below(3) {
+        match random.below(4) {
             0 => answer(fixture, draft, &mut random).await?,
             1 => dispatch(fixture, draft, &mut random).await?,
+            2 => ask(fixture, draft, &mut random).await?,
             _ => reap(fixture, draft, &mut random).await?,
         }
     }
@@ -104,6 +107,24 @@ async fn dispatch(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -
             store.enqueue_records(vec![(draft.id, record.clone()), (draft.id, record)], now).await?;
         }
     }
+    Ok(())
+}
+
+async fn ask(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> Result<(), StoreError> {
+    let (store, now) = (&fixture.store, fixture.now());
+    if random.one_in(3) {
+        let soon = now + TimeDelta::hours(13);
+        store.ask_again(soon, 3, |event| Some(render(event))).await?;
+        return Ok(());
+    }
+    let source = RetrySource {
+        owner: owner("jdoe"),
+        export_id: draft.id,
+        resource_id: draft.sources[random.below(4)].id,
+        identity: "identity".to_owned(),
+    };
+    let ask = |event: &RequestEvent| Ok::<_, ()>(Retry { record: render(event), asking: ONE_TRY });
+    store.retry_source(source, now, ask).await?;
     Ok(())
 }
 

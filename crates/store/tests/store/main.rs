@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod ask_again;
 mod count;
 mod create;
 mod deadlines;
@@ -19,6 +20,7 @@ mod random;
 mod registry;
 mod release;
 mod resend;
+mod retry;
 mod schema;
 mod secured;
 mod support;

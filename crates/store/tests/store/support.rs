@@ -1,6 +1,8 @@
 //! What the tests share: a migrated database, a clock that stands still, and exports to put into it.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
     time::Duration,
@@ -12,8 +14,8 @@ use diesel::{
     sql_types,
 };
 use domain::{
-    ApplicationName, Clock as _, ExportDraft, ExportFormat, ExportName, ManualClock, Owner, Period, Record,
-    ResourceName, Secret, SourceDraft, StoredData,
+    ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ManualClock, Owner, Period,
+    Record, ResourceName, Secret, SourceDraft, StoredData,
     ids::{AttemptId, EventId, ExportId, ResourceId},
 };
 use store::{AnswerOutcome, CreateExport, NewAttempt, Settings, Store};
@@ -23,8 +25,8 @@ use testkit::{TestDatabase, poll_until};
 /// How long a test waits for what must happen, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The text that the copies below are made from.
-const MIGRATIONS: &str = include_str!("../../../../migrations/2026-11-21-000001_exports/up.sql");
+/// What the copies below are made from.
+const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
 /// A store on a database of its own.
 pub(crate) struct Fixture {
@@ -158,7 +160,10 @@ impl Held {
 /// A database with all migrations. They run once, and are copied for each test.
 pub(crate) async fn migrated_database() -> TestDatabase {
     let mut hasher = DefaultHasher::new();
-    MIGRATIONS.hash(&mut hasher);
+    let folders = fs::read_dir(MIGRATIONS).unwrap().map(|entry| entry.unwrap().path());
+    folders.collect::<BTreeSet<_>>().iter().for_each(|folder| {
+        fs::read(folder.join("up.sql")).unwrap().hash(&mut hasher);
+    });
     let key = format!("store_{:016x}", hasher.finish());
     let migrated = TestDatabase::from_template(&key, async |url| {
         Store::connect(settings(&url)).migrate().await?;
@@ -212,6 +217,7 @@ pub(crate) fn draft(name: &str, sources: usize, now: DateTime<Utc>) -> ExportDra
         filters: None,
         expires_at,
         answer_within: None,
+        max_tries: None,
     };
     ExportDraft {
         id: ExportId::random(),
@@ -234,9 +240,12 @@ pub(crate) fn records_of(draft: &ExportDraft) -> Vec<Record> {
     draft.sources.iter().map(record).collect()
 }
 
-/// What creates `draft`; a source has a day to answer.
+/// How sources are asked that do not say it: once, with a day to answer.
+pub(crate) const ONE_TRY: Asking = Asking { answer_within: Period::from_secs(24 * 3600), max_tries: 1 };
+
+/// What creates `draft`.
 pub(crate) fn rows_of(draft: &ExportDraft, owner: &Owner) -> CreateExport {
-    CreateExport::new(draft, owner.clone(), "identity".to_owned(), records_of(draft), TimeDelta::days(1))
+    CreateExport::new(draft, owner.clone(), "identity".to_owned(), records_of(draft), ONE_TRY)
 }
 
 pub(crate) fn stored(object_key: &str, fill: u8) -> StoredData {

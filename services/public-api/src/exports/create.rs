@@ -1,5 +1,7 @@
 //! `POST /exports` (S0-25 to S0-30, S0-42).
 
+use std::collections::HashMap;
+
 use access::Identity;
 use actix_web::{HttpResponse, web};
 use domain::{ExportDraft, Record, RequestEvent};
@@ -65,14 +67,14 @@ async fn create(api: &Api, identity: Identity, body: &Value) -> Result<FoundExpo
     let draft =
         ExportDraft::parse(body, &api.registry.current()?.registry, &api.create_limits, api.clock.now())?;
     let records = request_records(api, &draft, &identity)?;
-    let create = CreateExport::new(&draft, identity.owner, identity.raw, records, api.answer_within);
+    let create = CreateExport::new(&draft, identity.owner, identity.raw, records, api.asking);
     api.store.create_export(create).await?;
     service::failpoint!("public-api::created");
     // After the commit, and outside of it: it only saves the dispatcher a wait.
     api.wakeup.wake();
     let (export, resources) = draft.into_pending();
     note(Fact::Export, export.id);
-    Ok(FoundExport { export, resources })
+    Ok(FoundExport { export, resources, received_bytes: HashMap::new() })
 }
 
 /// The records that ask for the sources, checked as they will be sent.

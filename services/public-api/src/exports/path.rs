@@ -1,9 +1,9 @@
-//! The export that a path names.
+//! The export and the source that a path names.
 
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use domain::ids::ExportId;
+use domain::ids::{ExportId, ResourceId};
 use service::http::{Fact, note};
 
 use crate::error::ApiError;
@@ -23,6 +23,20 @@ impl FromRequest for ExportPath {
         let text = req.match_info().query("export_id");
         let id = text.parse().map_err(|_| ApiError::NotAnExportId(excerpt(text)));
         ready(id.inspect(|id| note(Fact::Export, id)).map(Self))
+    }
+}
+
+/// The `{source_id}` of a path. Handlers take it as an argument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourcePath(pub(crate) ResourceId);
+
+impl FromRequest for SourcePath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = req.match_info().query("source_id");
+        ready(text.parse().map(Self).map_err(|_| ApiError::NotASourceId(excerpt(text))))
     }
 }
 

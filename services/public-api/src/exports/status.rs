@@ -22,6 +22,6 @@ pub(crate) async fn export_status(
     caller: Caller,
     export: ExportPath,
 ) -> Result<HttpResponse, ApiError> {
-    let found = api.store.find_export(caller.owner(), export.0).await?.ok_or(ApiError::NotFound(export.0))?;
+    let found = api.find_export(caller.owner(), export.0).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(StatusBody::from(found)))
 }

@@ -48,6 +48,11 @@ pub(crate) struct SourceStatus {
     /// As they were given; null where there were none.
     #[schema(required = true)]
     filters: Option<Map<String, Value>>,
+    /// When its application was asked last.
+    asked_at: DateTime<Utc>,
+    /// While it is being delivered: how many bytes have come so far, before compression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_bytes: Option<u64>,
     /// Why it failed, in the words of its application.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -86,7 +91,12 @@ pub(crate) struct ListLinks {
 
 impl From<FoundExport> for StatusBody {
     fn from(found: FoundExport) -> Self {
-        Self { export: found.export.into(), sources: found.resources.into_iter().map(Into::into).collect() }
+        let FoundExport { export, resources, received_bytes } = found;
+        let status = |resource: Resource| {
+            let received_bytes = received_bytes.get(&resource.id).copied();
+            SourceStatus { received_bytes, ..resource.into() }
+        };
+        Self { export: export.into(), sources: resources.into_iter().map(status).collect() }
     }
 }
 
@@ -117,6 +127,8 @@ impl From<Resource> for SourceStatus {
             status,
             resource: resource.resource.into(),
             filters: resource.filters,
+            asked_at: resource.asked_at,
+            received_bytes: None,
             message,
             error,
         }
