@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+
+from export_source.settings import TOPIC
 
 T = TypeVar("T")
 
@@ -26,6 +29,8 @@ ROOT = Path(__file__).parents[3]
 PATIENCE_SECONDS = 60.0
 ACCOUNTS = 40
 RESOURCES = ("python-packages", "disks", "os-release", "exampleResource", "unanswered")
+SMALL = "small"
+"""A resource of which 1 MiB may be uploaded."""
 
 IDENTITY = base64.b64encode(
     json.dumps({"identity": {"org_id": "77", "type": "User", "user": {"username": "jdoe"}}}).encode()
@@ -98,6 +103,8 @@ class Platform:
             hashed = hashlib.sha256(account.key.encode()).hexdigest()
             lines.append(f'[applications."{account.application}"]\nkeys_sha256 = ["{hashed}"]')
             lines += [f'[applications."{account.application}".resources.{name}]' for name in RESOURCES]
+            lines.append(f'[applications."{account.application}".resources.{SMALL}]')
+            lines.append('max_upload_bytes = "1MiB"')
         return "\n".join(lines) + "\n"
 
     def create(self, account: Account, *resources: str, format: str = "json", **source: Any) -> str:
@@ -121,6 +128,25 @@ class Platform:
             return status if status["status"] in ("complete", "partial", "failed") else None
 
         return wait_for(look)
+
+    def records(self, account: Account) -> list[Message]:
+        """Read the records for an application from the topic."""
+        config = {"bootstrap.servers": self.brokers, "group.id": "reader", "auto.offset.reset": "earliest"}
+        consumer = Consumer(config | {"enable.auto.commit": "false", "enable.partition.eof": "true"})
+        try:
+            partitions = consumer.list_topics(TOPIC, timeout=30).topics[TOPIC].partitions
+            consumer.assign([TopicPartition(TOPIC, n, OFFSET_BEGINNING) for n in partitions])
+            ended, found = 0, []
+            while ended < len(partitions):
+                message = consumer.poll(10)
+                assert message is not None
+                if message.error():
+                    ended += 1
+                elif ("application", account.application.encode()) in (message.headers() or []):
+                    found.append(message)
+            return found
+        finally:
+            consumer.close()
 
     def delete(self, export: str) -> None:
         assert self._client.delete(f"/exports/{export}").status_code == 202

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import pytest
 
@@ -170,6 +172,35 @@ def test_neither_key_nor_identity_nor_filters_are_logged(
         assert secret not in logged
 
 
-def test_an_error_code_of_0_is_refused() -> None:
-    with pytest.raises(ValueError, match="0"):
-        SourceError(0, "no")
+def test_a_function_that_exits_is_reported_as_one_that_fails(server: LocalServer, rig: Rig) -> None:
+    assert rig.answer(lambda _: sys.exit("password=hunter2")) is Outcome.REPORTED
+    assert json.loads(server.calls[0].body)["error"] == 500
+
+
+def test_a_message_that_quotes_what_is_no_text_is_reported(server: LocalServer, rig: Rig) -> None:
+    def quotes(_: object) -> list[dict[str, object]]:
+        raise SourceError(400, "there is no \ud800")
+
+    assert rig.answer(quotes) is Outcome.REPORTED
+    assert json.loads(server.calls[0].body)["message"] == "there is no ?"
+
+
+def test_an_answer_that_fails_to_close_was_given_all_the_same(server: LocalServer, rig: Rig) -> None:
+    class Rows:
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> dict[str, object]:
+            raise StopIteration
+
+        def close(self) -> None:
+            raise OSError
+
+    assert rig.answer(lambda _: Rows()) is Outcome.UPLOADED
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(("code", "message"), [(0, "no"), (404, "")])
+def test_an_error_without_code_or_message_is_refused(code: int, message: str) -> None:
+    with pytest.raises(ValueError, match="needs"):
+        SourceError(code, message)

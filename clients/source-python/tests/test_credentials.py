@@ -81,7 +81,7 @@ def test_a_token_is_kept_and_replaced_before_it_expires_s0_17b(issuer: Issuer, c
     form = urllib.parse.parse_qs(token.body.decode())
     assert form == {"grant_type": ["client_credentials"], "scope": ["exports"]}
     user = base64.b64decode(token.headers["authorization"].removeprefix("Basic ")).decode()
-    assert user == f"us:1:{SECRET}"
+    assert user == f"us%3A1:{SECRET}"
 
 
 def test_many_that_need_a_token_wait_for_one_request(issuer: Issuer, client: httpx.Client) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from conftest import Run
 from export_source import ApplicationKey, Request, SourceApplication, SourceError
 from export_source.metrics import REQUESTS, RETRIES, UPLOADED
+from export_source.settings import TOPIC
 from fault_proxy import FaultProxy, Mode
-from platform_under_test import Account, Platform, wait_for
+from platform_under_test import SMALL, Account, Platform, wait_for
 from program import SAMPLE, STEADY, WAITING, Program
 
 
@@ -267,6 +268,46 @@ def test_the_sample_answers_what_it_offers(
     assert application.terminate() == 0
 
 
+def test_copies_of_an_event_are_passed_over_as_is_what_is_no_event_s0_3(
+    platform: Platform, account: Account, run: Run
+) -> None:
+    answered: list[str] = []
+
+    def answer(request: Request) -> Iterator[dict[str, object]]:
+        answered.append(request.source_id)
+        yield {"n": 1}
+
+    application = run(answer)
+    first = platform.create(account, "disks")
+    platform.ended(first)
+    [event] = platform.records(account)
+    producer = Producer({"bootstrap.servers": platform.brokers})
+    for value in (event.value(), b"no JSON {", b"", event.value()):
+        headers: list[tuple[str, str | bytes | None]] = [("application", account.application.encode())]
+        producer.produce(TOPIC, value, event.key(), headers=headers)
+    assert producer.flush(30) == 0
+    wait_for(lambda: application.metrics.value(REQUESTS, outcome="duplicate") == 2)
+    assert application.metrics.value(REQUESTS, outcome="invalid") == 2
+    assert platform.ended(platform.create(account, "disks"))["status"] == "complete"
+    assert len(answered) == 2
+    application.stop()
+    wait_for(lambda: waiting_records(platform, account) == 0)
+
+
+def test_data_beyond_the_limit_ends_with_that_reason_s0_48(
+    platform: Platform, account: Account, run: Run
+) -> None:
+    def too_much(_: Request) -> Iterator[bytes]:
+        yield from [b"x" * 100_000] * 100
+
+    application = run(too_much)
+    status = platform.ended(platform.create(account, SMALL))
+    assert status["sources"][0]["error"] == 413
+    # Whether the platform's answer still arrives over the connection that it closes is a matter of luck.
+    ends = ("too_large", "answered_before")
+    wait_for(lambda: sum(application.metrics.value(REQUESTS, outcome=end) for end in ends) == 1)
+
+
 @pytest.mark.parametrize("size", [0, 10])
 def test_bytes_pass_as_they_are(platform: Platform, account: Account, run: Run, size: int) -> None:
     application = run(lambda _: iter([b"<x>"] * size))
@@ -284,9 +325,8 @@ def waiting_records(platform: Platform, account: Account) -> int:
     """Count the records after the offsets that the application's group has committed."""
     consumer = Consumer({"bootstrap.servers": platform.brokers, "group.id": account.application})
     try:
-        topic = "platform.export.requests"
-        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        places = consumer.committed([TopicPartition(topic, n) for n in partitions], timeout=30)
+        partitions = consumer.list_topics(TOPIC, timeout=30).topics[TOPIC].partitions
+        places = consumer.committed([TopicPartition(TOPIC, n) for n in partitions], timeout=30)
         ends = [consumer.get_watermark_offsets(place, timeout=30)[1] for place in places]
         return sum(end - max(place.offset, 0) for end, place in zip(ends, places, strict=True))
     finally:

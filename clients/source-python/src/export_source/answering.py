@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import httpx
 
-from export_source.body import Answer, body_of
+from export_source.body import Answer, Body, body_of
 from export_source.credentials import CredentialsError
 from export_source.errors import SourceError, StoppedError
 from export_source.internal_api import InternalApi, Reply
@@ -57,7 +57,7 @@ class Stop:
 class _FunctionError(Exception):
     """The function raised."""
 
-    def __init__(self, raised: Exception) -> None:
+    def __init__(self, raised: BaseException) -> None:
         super().__init__()
         # The HTTP library takes the cause off exceptions that pass through it.
         self.raised = raised
@@ -106,9 +106,9 @@ class Answering:
             return self._until_taken(request, lambda: self._upload(request)), Outcome.UPLOADED
         except SourceError as error:
             refusal = error
-        except StoppedError:
-            raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            if isinstance(error, StoppedError) or self._stop.hard.is_set():
+                raise StoppedError from error
             cause = error.raised if isinstance(error, _FunctionError) else error
             _log.error("the function failed", exc_info=cause, extra=_fields(request))
             refusal = UNEXPECTED
@@ -137,7 +137,7 @@ class Answering:
             pause = lambda seconds, reason: self._pause(request, seconds, reason)  # noqa: E731
             return ResumableUpload(self._api, request, pause).send(body.content_type, chunks)
         finally:
-            self._guarded(body.close)
+            self._close(request, body)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Count what is sent, and end it when the application must end."""
@@ -154,8 +154,17 @@ class Answering:
             return call()
         except SourceError:
             raise
-        except Exception as error:
+        # A function that calls sys.exit would end its thread only, and its request would stay open.
+        except (Exception, SystemExit) as error:
             raise _FunctionError(error) from error
+
+    @staticmethod
+    def _close(request: Request, body: Body) -> None:
+        try:
+            body.close()
+        except Exception:  # noqa: BLE001
+            # The data may have arrived whole.
+            _log.exception("the function failed when it was closed", extra=_fields(request))
 
     def _pause(self, request: Request, seconds: float, reason: str) -> None:
         """Wait before another try; the application's stop ends the wait and the answer."""

@@ -49,6 +49,7 @@ class SourceApplication:
 
         Raises:
             ConfigurationError: for an address that is none.
+            OSError: when the address of the metrics is taken.
             KafkaException: for what Kafka does not heal; let the process end and be started again.
 
         """

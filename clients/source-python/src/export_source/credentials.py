@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote_plus
 
 import httpx
 
 EXPIRY_LEEWAY_SECONDS = 30.0
 """A token is replaced this long before it expires: a long upload is judged by the one it began with."""
+
+ISSUER_SECONDS = 10.0
+"""How long the issuer may take; all answers wait for it."""
 
 DEFAULT_LIFETIME_SECONDS = 60.0
 """Of a token whose issuer does not say."""
@@ -86,7 +90,8 @@ class ClientCredentials:
     ) -> None:
         """Name the issuer (its discovery document tells the token endpoint), the client and its secret."""
         self._issuer = issuer.rstrip("/")
-        self._auth = httpx.BasicAuth(client_id, client_secret)
+        # Encoded as RFC 6749, 2.3.1 has it.
+        self._auth = httpx.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
         extra = {"scope": scope, "audience": audience}
         self._form = {"grant_type": "client_credentials"} | {k: v for k, v in extra.items() if v}
         self._clock = clock
@@ -112,7 +117,8 @@ class ClientCredentials:
     def _fetch(self, client: httpx.Client) -> None:
         if self._endpoint is None:
             self._endpoint = self._discover(client)
-        answer = self._ask(lambda: client.post(self._endpoint or "", data=self._form, auth=self._auth))
+        endpoint, form = self._endpoint, self._form
+        answer = self._ask(lambda: client.post(endpoint, data=form, auth=self._auth, timeout=ISSUER_SECONDS))
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise CredentialsError("the issuer's answer has no access_token")
@@ -122,7 +128,8 @@ class ClientCredentials:
         self._token = token
 
     def _discover(self, client: httpx.Client) -> str:
-        found = self._ask(lambda: client.get(f"{self._issuer}/.well-known/openid-configuration"))
+        document = f"{self._issuer}/.well-known/openid-configuration"
+        found = self._ask(lambda: client.get(document, timeout=ISSUER_SECONDS))
         if str(found.get("issuer", "")).rstrip("/") != self._issuer:
             raise CredentialsError("the discovery document is another issuer's")
         endpoint = found.get("token_endpoint")

@@ -11,8 +11,8 @@ class SourceError(Exception):
 
     def __init__(self, code: int, message: str) -> None:
         """Refuse with a ``code``, any number but 0 (by custom an HTTP status), and a ``message``."""
-        if code == 0:
-            raise ValueError("the code of an error must not be 0")
+        if code == 0 or not message:
+            raise ValueError("an error needs a code other than 0 and a message")
         super().__init__(message)
         self.code = code
         self.message = message

@@ -76,6 +76,8 @@ class InternalApi:
 
     def report(self, request: Request, code: int, message: str) -> Reply:
         """Say why there is no data. Raises as `upload`."""
+        # What a message quotes may hold half a surrogate pair, which no JSON text may.
+        message = message.encode("utf-8", "replace").decode()
         return self.send("POST", self.path(request, "error"), json={"message": message, "error": code})
 
     def path(self, request: Request, action: str) -> str:
