@@ -112,6 +112,18 @@ def test_a_piece_that_did_not_arrive_is_sent_from_where_the_platform_has_it(
     assert tus.length == 3500
 
 
+@pytest.mark.parametrize(("keeps", "longest"), [(0.1, 0.25), (0, 8)])
+def test_waits_grow_only_while_nothing_moves(
+    tus: TusServer, api: InternalApi, keeps: float, longest: float
+) -> None:
+    tus.failures, tus.keeps = [Answer(503)] * 6, keeps
+    waits: list[float] = []
+    pieces = ResumableUpload(api, a_request(), lambda seconds, _: waits.append(seconds), PIECE)
+    assert pieces.send("text/csv", iter([some_bytes(PIECE)])).status == 204
+    assert len(waits) == 6
+    assert longest / 2 <= max(waits) <= longest
+
+
 def test_an_upload_that_the_platform_lost_begins_anew(tus: TusServer, api: InternalApi) -> None:
     tus.failures = [None, Answer(404)]
     with pytest.raises(UploadLostError):

@@ -99,7 +99,11 @@ class ResumableUpload:
                 return end, reply
             reason = "broken connection" if reply is None else str(reply.status)
             self._pause(backoff.wait(None if reply is None else reply.retry_after), reason)
+            before = at
             at, is_settled = self._standing(start, end)
+            if at > before:
+                # It moves: the next failure is a new one.
+                backoff = Backoff()
             if at == end and (is_settled or not is_last):
                 return end, Reply(httpx.codes.NO_CONTENT, None, "", httpx.Headers())
 
