@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::{Body, Client, RequestBuilder, StatusCode, Url};
+use reqwest::{
+    Body, Client, RequestBuilder, Response, StatusCode, Url,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde_json::json;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +20,7 @@ use crate::{
     arguments::Arguments,
     filters::{Filters, InvalidFilters},
     mounts, packages, processes,
-    request::Request,
+    request::{Format, Request},
     table::Table,
     write::write_rows,
 };
@@ -82,25 +85,29 @@ impl Answers {
                 posted = self.post(request) => posted,
                 () = stop_and_grace(stop) => return false,
             };
-            match posted {
-                Ok(status) if !is_temporary(status) => {
-                    log(request, status);
+            let told = match posted {
+                Ok(answer) if !is_temporary(answer.status()) => {
+                    log(request, answer.status());
                     return true;
                 }
-                Ok(status) => tracing::warn!(%status, "not taken, trying again in {wait:?}"),
+                Ok(answer) => {
+                    tracing::warn!(status = %answer.status(), "not taken, trying again in {wait:?} or later");
+                    retry_after(&answer)
+                }
                 Err(error) => {
                     tracing::warn!(error = %format!("{error:#}"), "not delivered, trying again in {wait:?}");
+                    Duration::ZERO
                 }
-            }
+            };
             tokio::select! {
-                () = sleep(jittered(wait)) => {}
+                () = sleep(told + jittered(wait)) => {}
                 () = stop.cancelled() => return false,
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
-    async fn post(&self, request: &Request) -> anyhow::Result<StatusCode> {
+    async fn post(&self, request: &Request) -> anyhow::Result<Response> {
         let answer = tokio::task::spawn_blocking({
             let request = request.clone();
             move || prepare(&request)
@@ -110,17 +117,22 @@ impl Answers {
             Answer::Error(report) => return self.report(request, &report).await,
         };
         let written = write_rows(table, filters, request.format);
-        let upload = self.to(request, "upload")?.body(streamed(written.chunks)).send().await;
+        let content_type = match request.format {
+            Format::Json => "application/json",
+            Format::Csv => "text/csv; charset=utf-8",
+        };
+        let upload = self.to(request, "upload")?.header(CONTENT_TYPE, content_type);
+        let upload = upload.body(streamed(written.chunks)).send().await;
         match (written.unreadable.get(), upload) {
             // Another try would not read more.
             (Some(reason), _) => self.report(request, &unreadable(reason)).await,
-            (None, answer) => Ok(answer?.status()),
+            (None, answer) => Ok(answer?),
         }
     }
 
-    async fn report(&self, request: &Request, report: &Report) -> anyhow::Result<StatusCode> {
+    async fn report(&self, request: &Request, report: &Report) -> anyhow::Result<Response> {
         let body = json!({"message": report.message, "error": report.code});
-        Ok(self.to(request, "error")?.json(&body).send().await?.status())
+        Ok(self.to(request, "error")?.json(&body).send().await?)
     }
 
     /// A post to `…/{export}/{application}/{resource}/{action}`, each part percent-encoded.
@@ -190,6 +202,12 @@ fn is_temporary(status: StatusCode) -> bool {
         || status == StatusCode::FORBIDDEN
         || status == StatusCode::REQUEST_TIMEOUT
         || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+/// How long the answer asks to stay away; nothing when it does not say, or says it as a date.
+fn retry_after(answer: &Response) -> Duration {
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    seconds.map_or(Duration::ZERO, Duration::from_secs).min(LONGEST_WAIT)
 }
 
 /// Between half of `wait` and all of it, so that many do not come back at the same moment.

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use clap::Parser as _;
 use inventory_source::{
@@ -99,6 +102,7 @@ async fn rows_are_streamed_in_chunks_with_the_key() {
         head.contains("transfer-encoding: chunked") && head.contains("x-rh-exports-psk: the-key"),
         "{head}"
     );
+    assert!(head.contains("content-type: application/json"), "{head}");
     let rows: Vec<Value> = serde_json::from_slice(&dechunk(body)).unwrap();
     let own = std::process::id();
     assert!(rows.iter().any(|row| row["pid"] == own), "this process is among {} rows", rows.len());
@@ -115,6 +119,15 @@ async fn what_is_not_taken_is_sent_again() {
     for Received { body, .. } in &received {
         assert!(serde_json::from_slice::<Vec<Value>>(&dechunk(body)).is_ok_and(|rows| !rows.is_empty()));
     }
+}
+
+#[tokio::test]
+async fn a_platform_that_asks_for_a_pause_gets_it() {
+    let began = Instant::now();
+    let statuses = &["503 Service Unavailable\r\nretry-after: 1", "202 Accepted"];
+    let received = answer(&request("mounts", &json!({})), statuses).await;
+    assert_eq!(received.len(), 2);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
