@@ -69,7 +69,7 @@ fn workspace() -> Metadata {
     command.exec().expect("cargo tells what the workspace holds")
 }
 
-/// The first folder below the workspace's root: `crates`, `services`, `examples`, `tools`.
+/// The first folder below the workspace's root: `clients`, `crates`, `services`, `examples`, `tools`.
 fn area<'a>(workspace: &Metadata, package: &'a Package) -> &'a str {
     let path = package.manifest_path.strip_prefix(&workspace.workspace_root);
     path.expect("a member lies in the workspace").iter().next().expect("and has a folder")
@@ -99,6 +99,7 @@ fn allowed(area: &str, package: &str, services: &BTreeSet<&str>) -> BTreeSet<Str
             services.iter().copied().chain(inward).chain(["standalone", "testkit"]).collect()
         }
         ("services", _) => [JOINTS.as_slice(), &ADAPTERS, &CORE].concat(),
+        // Clients and examples among them: they know the public surfaces and nothing of ours.
         _ => vec![],
     };
     names.into_iter().map(str::to_owned).collect()
@@ -130,7 +131,8 @@ fn a_vendors_crate_stays_in_one_crate_of_ours() {
     let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let mut users: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for package in &packages {
-        // Examples and tools are other people's programs and have vendors of their own.
+        // Clients, examples and tools are programs of their own, which know only public surfaces: they cannot
+        // reach a vendor through our crates, and have vendors of their own.
         if !["crates", "services"].contains(&area(&workspace, package)) || package.name == "testkit" {
             continue;
         }

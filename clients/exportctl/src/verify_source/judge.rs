@@ -1,0 +1,42 @@
+//! What can be said only at the end, from everything that came.
+
+mod posts;
+mod silence;
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{check::Check, ledger::State, report::Finding};
+
+/// All findings about what came: how posts looked, and what should not have come.
+pub(crate) fn judge(
+    state: &State,
+    watched: &BTreeMap<Check, Vec<Uuid>>,
+    limit: std::time::Duration,
+) -> Vec<(Check, Finding)> {
+    let mut findings = vec![
+        (Check::Key, posts::key(state)),
+        (Check::KeyNotInUrl, posts::key_not_in_url(state)),
+        (Check::Path, posts::path(state)),
+        (Check::ContentType, posts::content_type(state)),
+        (Check::Encoding, posts::encoding(state)),
+        (Check::Streaming, posts::streaming(state)),
+        (Check::ErrorReport, posts::error_report(state)),
+        (Check::Once, silence::once(state)),
+        (Check::InTime, silence::in_time(state, limit)),
+    ];
+    for (check, ids) in watched {
+        let cases: Vec<_> = ids.iter().filter_map(|id| state.cases.get(id)).collect();
+        let finding = match check {
+            Check::OtherApplication => silence::other_application(&cases),
+            Check::Duplicate => silence::duplicate(&cases),
+            Check::UnknownFormat => silence::unknown_format(&cases),
+            Check::Unauthorized => silence::unauthorized(&cases),
+            Check::Refusals => silence::refusals(&cases),
+            _ => continue,
+        };
+        findings.push((*check, finding));
+    }
+    findings
+}

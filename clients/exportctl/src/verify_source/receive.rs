@@ -1,0 +1,114 @@
+//! Taking the body of a post: to a file, then looked at. Memory does not grow with its size.
+
+use std::{fs::File, io, time::Duration};
+
+use actix_web::web::{Bytes, Payload};
+use futures_util::StreamExt as _;
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{sleep, timeout},
+};
+
+use super::{
+    content,
+    ledger::{Body, ErrorReport},
+    target::Action,
+};
+
+/// What the platform takes of an application by default (S0-48), in bytes.
+const MAX_BYTES: u64 = 500 * 1024 * 1024;
+/// The largest error report, in bytes.
+const MAX_REPORT_BYTES: usize = 64 * 1024;
+
+/// A slow platform rests so often, for so long.
+const RESTS: u32 = 8;
+const REST: Duration = Duration::from_millis(250);
+
+/// How a body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As it comes.
+    Full,
+    /// With rests.
+    Slow,
+    /// Not to its end.
+    Cut,
+}
+
+/// What a body is to be.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// Data or an error report.
+    pub(crate) action: Action,
+    /// The format of data.
+    pub(crate) format: String,
+    /// Whether it is sent as gzip.
+    pub(crate) gzip: bool,
+}
+
+/// Reads a body and looks at it.
+pub(crate) async fn receive(
+    payload: Payload,
+    pace: Pace,
+    idle_timeout: Duration,
+    expected: Expected,
+) -> Body {
+    let file = match to_file(payload, pace, idle_timeout).await {
+        Ok(file) => file,
+        Err(body) => return body,
+    };
+    if pace == Pace::Cut {
+        return Body::Unread;
+    }
+    let looked = tokio::task::spawn_blocking(move || match expected.action {
+        Action::Report => read_report(file, expected.gzip),
+        Action::Upload => content::inspect(file, expected.gzip, &expected.format).map(Body::Data),
+    });
+    match looked.await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => Body::Broken(format!("its Content-Encoding is not what it is sent in: {error}")),
+        Err(error) => Body::Broken(error.to_string()),
+    }
+}
+
+fn read_report(mut file: File, gzip: bool) -> io::Result<Body> {
+    use std::io::{Read as _, Seek as _};
+    if gzip {
+        return Ok(Body::Report(Err("it has a Content-Encoding".to_owned())));
+    }
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.take(MAX_REPORT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_REPORT_BYTES {
+        return Ok(Body::Report(Err("it is larger than 64 KiB".to_owned())));
+    }
+    Ok(Body::Report(ErrorReport::parse(&bytes)))
+}
+
+async fn to_file(mut payload: Payload, pace: Pace, idle_timeout: Duration) -> Result<File, Body> {
+    let failed = |error: io::Error| Body::Broken(format!("it could not be kept: {error}"));
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(failed)?);
+    let (mut size_bytes, mut rests) = (0_u64, 0);
+    loop {
+        if pace == Pace::Slow && rests < RESTS {
+            sleep(REST).await;
+            rests += 1;
+        }
+        let chunk: Bytes = match timeout(idle_timeout, payload.next()).await {
+            Err(_) => return Err(Body::Stalled(idle_timeout)),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => return Err(Body::Broken(format!("it broke off: {error}"))),
+            Ok(Some(Ok(chunk))) => chunk,
+        };
+        size_bytes += chunk.len() as u64;
+        if size_bytes > MAX_BYTES {
+            return Err(Body::Broken("it is larger than 500 MiB, the platform's default limit".to_owned()));
+        }
+        if pace == Pace::Cut {
+            break;
+        }
+        file.write_all(&chunk).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    Ok(file.into_std().await)
+}

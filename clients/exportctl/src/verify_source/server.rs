@@ -1,0 +1,223 @@
+//! The internal API of the run: takes posts as the ledger has it, and notes what came.
+
+use std::{
+    any::Any,
+    net::{Shutdown, TcpListener, TcpStream},
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer,
+    dev::{Extensions, Server},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName},
+    },
+    rt, web,
+};
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+
+use super::{
+    ledger::{Behaviour, Head, KeySent, Ledger, Stray},
+    receive::{Expected, Pace, receive},
+    target::Target,
+};
+
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-rh-exports-psk");
+
+/// How late a slow platform answers, once it has read.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How long an answer is held at most.
+const LONGEST_HOLD: Duration = Duration::from_mins(1);
+
+/// What the server works with.
+#[derive(Debug)]
+pub(crate) struct InternalApi {
+    /// What was asked.
+    pub(crate) ledger: Arc<Ledger>,
+    /// The key that the application should send.
+    pub(crate) key: String,
+    /// How long a body may bring nothing.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// The server, to be spawned; it ends when its handle is told to stop.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub(crate) fn serve(listener: TcpListener, api: InternalApi) -> std::io::Result<Server> {
+    let api = web::Data::new(api);
+    let server = HttpServer::new(move || App::new().app_data(api.clone()).default_service(web::to(answer)))
+        .workers(2)
+        .on_connect(keep_connection)
+        .disable_signals()
+        .shutdown_timeout(0)
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// A second handle of a connection, by which a handler can break it.
+struct Connection(TcpStream);
+
+fn keep_connection(connection: &dyn Any, data: &mut Extensions) {
+    if let Some(stream) = connection.downcast_ref::<rt::net::TcpStream>()
+        && let Ok(handle) = stream.as_fd().try_clone_to_owned()
+    {
+        data.insert(Connection(handle.into()));
+    }
+}
+
+/// One post that has begun. Should the application break off, the server drops the handler, and this
+/// notes the end.
+struct Post<'a> {
+    ledger: &'a Ledger,
+    export_id: Uuid,
+    attempt: usize,
+    behaviour: Behaviour,
+    status: Option<u16>,
+}
+
+impl Post<'_> {
+    /// Answers, and notes with what.
+    fn answer(mut self, status: u16, retry_after: Option<u64>) -> HttpResponse {
+        self.status = Some(status);
+        if status == 202 {
+            return HttpResponse::Accepted().body("payload delivered");
+        }
+        refuse(status, retry_after)
+    }
+}
+
+impl Drop for Post<'_> {
+    fn drop(&mut self) {
+        self.ledger.end(self.export_id, self.attempt, self.status);
+    }
+}
+
+async fn answer(api: web::Data<InternalApi>, req: HttpRequest, payload: web::Payload) -> HttpResponse {
+    if req.method() == Method::GET && req.path().ends_with("/export/v1/ping") {
+        return HttpResponse::Ok().body("pong");
+    }
+    match begin(&api, &req) {
+        Some((post, expected)) => meet(&api, &req, payload, post, expected).await,
+        None => refuse(404, None),
+    }
+}
+
+/// Does with a post what the script of its case says.
+async fn meet(
+    api: &InternalApi,
+    req: &HttpRequest,
+    payload: web::Payload,
+    post: Post<'_>,
+    expected: Expected,
+) -> HttpResponse {
+    let (ledger, id, attempt) = (&api.ledger, post.export_id, post.attempt);
+    let pace = match post.behaviour {
+        Behaviour::Slow => Pace::Slow,
+        Behaviour::Cut => Pace::Cut,
+        Behaviour::Platform | Behaviour::Refuse(..) | Behaviour::Hold => Pace::Full,
+    };
+    let body = receive(payload, pace, api.idle_timeout, expected).await;
+    ledger.received(id, attempt, body);
+    match post.behaviour {
+        Behaviour::Refuse(status, retry_after) => return post.answer(status, retry_after),
+        Behaviour::Cut => {
+            if let Some(Connection(stream)) = req.conn_data() {
+                // It may be broken already.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            return HttpResponse::InternalServerError().finish();
+        }
+        Behaviour::Slow => tokio::time::sleep(LATE).await,
+        Behaviour::Hold => ledger.released(id, LONGEST_HOLD).await,
+        Behaviour::Platform => {}
+    }
+    let status = ledger.settle(id, attempt);
+    post.answer(status, None)
+}
+
+/// Finds the case of a request and notes its head; what belongs to none is noted as such.
+fn begin<'a>(api: &'a InternalApi, req: &HttpRequest) -> Option<(Post<'a>, Expected)> {
+    let key_in_url = names_key(req, &api.key);
+    let target = Target::parse(req.path()).filter(|_| req.method() == Method::POST);
+    let why = match &target {
+        None => "is no path of an answer",
+        Some(target) => match mismatch(&api.ledger, target) {
+            Some(why) => why,
+            None => return begin_post(api, head(req, &api.key, key_in_url), target),
+        },
+    };
+    let path = req.path().replace(&api.key, "***");
+    let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
+    let ours = api.ledger.look(|state| state.cases.keys().any(|id| path.contains(&id.to_string())));
+    api.ledger.note_stray(Stray { what: format!("{} {path} {why}", req.method()), ours, key_in_url });
+    None
+}
+
+fn begin_post<'a>(api: &'a InternalApi, head: Head, target: &Target) -> Option<(Post<'a>, Expected)> {
+    let (export_id, gzip) = (target.export_id, head.content_encoding.is_some());
+    let (attempt, behaviour, format) = api.ledger.begin(export_id, head)?;
+    let post = Post { ledger: &api.ledger, export_id, attempt, behaviour, status: None };
+    Some((post, Expected { action: target.action, format, gzip }))
+}
+
+/// Why a path does not belong to the case of its export.
+fn mismatch(ledger: &Ledger, target: &Target) -> Option<&'static str> {
+    ledger.look(|state| match state.cases.get(&target.export_id) {
+        None => Some("names an export that was not asked for here"),
+        Some(case) if case.request.resource_id != target.resource_id => Some("names another source"),
+        Some(case) if case.request.application != target.application => Some("names another application"),
+        Some(_) => None,
+    })
+}
+
+fn head(req: &HttpRequest, key: &str, key_in_url: bool) -> Head {
+    let headers = req.headers();
+    let mut keys = headers.get_all(KEY_HEADER);
+    let key = match (keys.next(), keys.next()) {
+        (None, _) => KeySent::Missing,
+        (Some(_), Some(_)) => KeySent::Repeated,
+        (Some(sent), None) if sent.as_bytes() == key.as_bytes() => KeySent::Right,
+        (Some(_), None) => KeySent::Wrong,
+    };
+    let encoding = text(headers, &header::CONTENT_ENCODING).map(|coding| coding.trim().to_ascii_lowercase());
+    Head {
+        key,
+        key_in_url,
+        content_type: text(headers, &header::CONTENT_TYPE),
+        content_encoding: encoding.filter(|coding| !coding.is_empty() && coding != "identity"),
+        chunked: headers.contains_key(header::TRANSFER_ENCODING),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn names_key(req: &HttpRequest, key: &str) -> bool {
+    let uri = req.uri().to_string();
+    uri.contains(key) || percent_decode_str(&uri).decode_utf8_lossy().contains(key)
+}
+
+fn refuse(status: u16, retry_after: Option<u64>) -> HttpResponse {
+    let message = match status {
+        401 => "invalid x-rh-exports-psk header",
+        404 => "record not found",
+        408 => "the payload arrives too slowly",
+        410 => "this resource has already been processed",
+        413 => "payload is too large, max size: 500MB",
+        503 => "try again",
+        _ => "the request is wrong",
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponseBuilder::new(status);
+    if let Some(seconds) = retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    response.json(serde_json::json!({"message": message, "code": status.as_u16()}))
+}

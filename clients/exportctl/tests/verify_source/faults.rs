@@ -1,0 +1,101 @@
+//! Each way of being bad is found, and each check can fail.
+
+use std::collections::BTreeSet;
+
+use exportctl::verify_source::{
+    check::Check,
+    report::{Finding, Verdict},
+};
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    bad_source::{self, Fault},
+    support::Run,
+};
+
+/// Runs at the same time: they mostly wait.
+const PARALLEL: usize = 6;
+
+const FAULTS: [(Fault, Check); 36] = [
+    (Fault::Deaf, Check::Answers),
+    (Fault::JsonLines, Check::Json),
+    (Fault::RaggedCsv, Check::Csv),
+    (Fault::WrongContentType, Check::ContentType),
+    (Fault::UnknownEncoding, Check::Encoding),
+    (Fault::BrokenGzip, Check::Encoding),
+    (Fault::Stalls, Check::Streaming),
+    (Fault::IgnoresFilters, Check::Filters),
+    (Fault::RefusesEmptyFilters, Check::EmptyFilters),
+    (Fault::DropsNullFilters, Check::NullFilter),
+    (Fault::DropsUnknownFilters, Check::UnknownFilter),
+    (Fault::InventsResources, Check::UnknownResource),
+    (Fault::InventsFormats, Check::UnknownFormat),
+    (Fault::MalformedReports, Check::ErrorReport),
+    (Fault::NoKey, Check::Key),
+    (Fault::KeyTwice, Check::Key),
+    (Fault::OtherKey, Check::Key),
+    (Fault::KeyInUrl, Check::KeyNotInUrl),
+    (Fault::OtherPath, Check::Path),
+    (Fault::OtherResource, Check::Path),
+    (Fault::OtherDataForCopies, Check::Duplicate),
+    (Fault::AnswersTwice, Check::Once),
+    (Fault::EndsOnMalformed, Check::Malformed),
+    (Fault::AnswersForOthers, Check::OtherApplication),
+    (Fault::OneAtATime, Check::TwoAtOnce),
+    (Fault::Impatient, Check::Slow),
+    (Fault::NoRetryWhenCut, Check::Cut),
+    (Fault::NoRetryWhenUnavailable, Check::Unavailable),
+    (Fault::IgnoresRetryAfter, Check::RetryAfter),
+    (Fault::NoBackoff, Check::Backoff),
+    (Fault::HammersWhenUnauthorized, Check::Unauthorized),
+    (Fault::RetriesRefusals, Check::Refusals),
+    (Fault::EndsOnRefusal, Check::GoesOn),
+    (Fault::NoCsv, Check::InTime),
+    (Fault::CommitsEarly, Check::Commit),
+    (Fault::NeverCommits, Check::Commit),
+];
+
+async fn find(fault: Fault, check: Check) -> Option<Finding> {
+    let run = Run::new("things").await;
+    let group = run.topic.name.clone();
+    let _source = bad_source::start(&run, fault).await;
+    let mut only = check.name();
+    // What is in every answer is seen in the first; what is in csv only when csv is asked for.
+    if check == Check::InTime {
+        only.push_str(",csv");
+    }
+    let report = run
+        .with(&["--only", &only, "--answer-within", "4"])
+        .with(&["--group", &group, "--filters", r#"{"kind": "odd"}"#])
+        .report()
+        .await;
+    report.findings.get(&check).cloned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_17_each_way_of_being_bad_fails_its_check() {
+    let runs = stream::iter(FAULTS).map(async |(fault, check)| (fault, check, find(fault, check).await));
+    let found: Vec<_> = runs.buffer_unordered(PARALLEL).collect().await;
+    let failed = |finding: &Option<Finding>| {
+        finding.as_ref().is_some_and(|finding| finding.verdict == Verdict::Fail && finding.mend.is_some())
+    };
+    let missed: Vec<_> = found.iter().filter(|(.., finding)| !failed(finding)).collect();
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[test]
+fn every_check_can_fail() {
+    let failed: BTreeSet<Check> = FAULTS.iter().map(|(_, check)| *check).collect();
+    let all: BTreeSet<Check> = Check::all().iter().copied().collect();
+    assert_eq!(all.difference(&failed).collect::<Vec<_>>(), Vec::<&Check>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_without_faults_passes_every_check() {
+    let run = Run::new("things").await;
+    let group = run.topic.name.clone();
+    let _source = bad_source::start(&run, Fault::None).await;
+    let report = run.with(&["--group", &group, "--filters", r#"{"kind": "odd"}"#]).report().await;
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.count(Verdict::Pass), Check::all().len(), "{report}");
+}

@@ -1,0 +1,12 @@
+//! `exportctl verify-source` against real applications on a real Kafka: good ones, and one that is bad in
+//! every way that is checked.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_source;
+mod demo;
+mod faults;
+mod program;
+mod shared_topic;
+mod support;
+mod wiring;

@@ -1,0 +1,27 @@
+//! The most common first failure: nothing comes. And the program itself: its exit codes and its formats.
+
+use crate::{
+    bad_source::{self, Fault},
+    support::{APPLICATION, Run},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_never_answers_is_told_how_to_wire_it() {
+    let run = Run::new("things").await;
+    let (topic, url) = (run.topic.name.clone(), run.url());
+    let report = run.with(&["--answer-within", "1", "--group", &topic]).report().await;
+    let text = report.to_string();
+    assert!(!report.passed());
+    for part in [&topic, &url, APPLICATION, "the group has no member", "nothing called the internal API"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_group_member_does_is_seen() {
+    let run = Run::new("things").await;
+    let group = run.topic.name.clone();
+    let _source = bad_source::start(&run, Fault::Deaf).await;
+    let text = run.with(&["--answer-within", "1", "--group", &group]).report().await.to_string();
+    assert!(text.contains("the group has 1 member(s)"), "{text}");
+}
