@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Blocks do not look back past their own first byte and end on a byte boundary: they can be made
-//! in parallel and concatenated, and the deflate stream of one object can be a ZIP entry.
+//! in parallel and concatenated, and the deflate stream of one object can be a ZIP entry. So can the blocks of
+//! several objects, one after the other, with [`END_OF_STREAM`] behind the last.
 
 mod inflate;
 mod isal;
@@ -32,7 +33,7 @@ pub const TRAILER_BYTES: usize = 10;
 pub const MAX_DEFLATED_BLOCK_BYTES: usize = isal::max_deflated_bytes(BLOCK_BYTES);
 
 /// What ends a deflate stream: an empty block marked as the last.
-const END_OF_STREAM: [u8; 2] = [0x03, 0x00];
+pub const END_OF_STREAM: [u8; 2] = [0x03, 0x00];
 
 /// What ends a block: the empty stored block of a `SYNC_FLUSH`, on a byte boundary.
 const SYNC_MARKER: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
@@ -69,6 +70,13 @@ pub fn trailer(crc32: u32, size_bytes: u64) -> [u8; TRAILER_BYTES] {
 /// Empty if the object is too short to hold one.
 pub fn deflated_range(stored_bytes: u64) -> Range<u64> {
     HEADER.len() as u64..stored_bytes.saturating_sub(CHECK_BYTES as u64)
+}
+
+/// Where the blocks lie in an object of `stored_bytes`, without what ends their stream: `[10, stored_bytes − 10)`.
+/// Empty if the object holds no data, or is too short for one.
+pub fn blocks_range(stored_bytes: u64) -> Range<u64> {
+    let start = HEADER.len() as u64;
+    start..stored_bytes.saturating_sub(TRAILER_BYTES as u64).max(start)
 }
 
 /// CRC32 and length of some bytes. Digests of neighbouring bytes combine to the digest of both, so

@@ -23,6 +23,10 @@ use crate::gzip::{self, Digest};
 /// archive: a download that is resumed must get the rest of the same bytes.
 pub const LAYOUT_VERSION: u32 = 1;
 
+/// The version of an archive with a member in several objects ([`Entry::pieces`]), which the rules of
+/// [`LAYOUT_VERSION`] do not know. All other archives keep that version, and so their tags.
+pub const PIECES_LAYOUT_VERSION: u32 = 2;
+
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -48,6 +52,17 @@ pub enum Content {
         /// Where in the object the deflate stream lies ([`gzip::deflated_range`]).
         deflated: Range<u64>,
     },
+    /// The blocks of several objects, which make one deflate stream.
+    Pieces(Vec<Piece>),
+}
+
+/// One of the objects that hold a member's data together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Key of the stored object.
+    pub key: Arc<str>,
+    /// Where in the object its blocks lie ([`gzip::blocks_range`]).
+    pub blocks: Range<u64>,
 }
 
 impl Entry {
@@ -69,6 +84,20 @@ impl Entry {
         let content = Content::Object { key: key.into(), deflated: gzip::deflated_range(stored_bytes) };
         Self { name: name.into(), crc32: digest.crc32, size_bytes: digest.size_bytes, content }
     }
+
+    /// A member that holds the data of several gzip objects, one after the other, each given by its key and
+    /// its length as it is stored, with `digest` over all of the uncompressed data.
+    pub fn pieces<K: Into<Arc<str>>>(
+        name: impl Into<String>,
+        objects: impl IntoIterator<Item = (K, u64)>,
+        digest: Digest,
+    ) -> Self {
+        let pieces = objects
+            .into_iter()
+            .map(|(key, stored_bytes)| Piece { key: key.into(), blocks: gzip::blocks_range(stored_bytes) });
+        let content = Content::Pieces(pieces.collect());
+        Self { name: name.into(), crc32: digest.crc32, size_bytes: digest.size_bytes, content }
+    }
 }
 
 impl Content {
@@ -77,6 +106,10 @@ impl Content {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Object { deflated, .. } => deflated.end.saturating_sub(deflated.start),
+            Self::Pieces(pieces) => {
+                let blocks = pieces.iter().map(|piece| piece.blocks.end.saturating_sub(piece.blocks.start));
+                blocks.fold(gzip::END_OF_STREAM.len() as u64, u64::saturating_add)
+            }
         }
     }
 }

@@ -11,7 +11,10 @@ use super::{
     record::{Directory, Member, Method},
     timestamp::Timestamp,
 };
-use crate::{gzip::Digest, names};
+use crate::{
+    gzip::{Digest, END_OF_STREAM},
+    names,
+};
 
 /// Some bytes of an archive. Those that [`Layout::slice`] gives are never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +191,7 @@ fn check(entries: &[Entry]) -> Result<(), LayoutError> {
             {
                 return Err(LayoutError::WrongDigest { name: name() });
             }
-            Content::Object { .. } | Content::Inline(_) => {}
+            Content::Object { .. } | Content::Pieces(_) | Content::Inline(_) => {}
         }
     }
     Ok(())
@@ -202,7 +205,7 @@ fn at(content_bytes: u64, headers: &BytesMut) -> Result<u64, LayoutError> {
 fn member(entry: &Entry, offset: u64, modified: Timestamp) -> Member<'_> {
     let method = match entry.content {
         Content::Inline(_) => Method::Stored,
-        Content::Object { .. } => Method::Deflated,
+        Content::Object { .. } | Content::Pieces(_) => Method::Deflated,
     };
     Member {
         name: &entry.name,
@@ -230,10 +233,16 @@ fn pieces(entries: Vec<Entry>, headers: &Bytes, header_ends: Vec<usize>) -> Vec<
     for (entry, header_end) in entries.into_iter().zip(header_ends) {
         push(Segment::Inline(headers.slice(header_start..header_end)));
         header_start = header_end;
-        push(match entry.content {
-            Content::Inline(bytes) => Segment::Inline(bytes),
-            Content::Object { key, deflated } => Segment::Object { key, range: deflated },
-        });
+        match entry.content {
+            Content::Inline(bytes) => push(Segment::Inline(bytes)),
+            Content::Object { key, deflated } => push(Segment::Object { key, range: deflated }),
+            Content::Pieces(objects) => {
+                objects
+                    .into_iter()
+                    .for_each(|super::Piece { key, blocks }| push(Segment::Object { key, range: blocks }));
+                push(Segment::Inline(Bytes::from_static(&END_OF_STREAM)));
+            }
+        }
     }
     push(Segment::Inline(headers.slice(header_start..)));
     pieces

@@ -37,6 +37,9 @@ fn check(entries: &[Entry]) {
         let stored = match &entry.content {
             Content::Inline(bytes) => bytes.len() as u64,
             Content::Object { deflated, .. } => deflated.end - deflated.start,
+            Content::Pieces(pieces) => {
+                pieces.iter().map(|piece| piece.blocks.end - piece.blocks.start).sum::<u64>() + 2
+            }
         };
         let local = Header::local(sample.reader(), offset);
         check_local(entry, stored, &local);

@@ -149,6 +149,13 @@ pub(crate) fn small() -> Sample {
     for (number, size) in [5 * BLOCK_BYTES / 2, 1000, 0].into_iter().enumerate() {
         entries.push(add_object(&mut objects, &format!("{number}.json"), &rows(size)));
     }
+    entries.push(add_pieces(
+        &mut objects,
+        "pieces.json",
+        &rows(3 * BLOCK_BYTES),
+        &[1000, 1000, 2 * BLOCK_BYTES],
+    ));
+    entries.push(add_pieces(&mut objects, "empty-pieces.json", &[], &[0]));
     entries.push(Entry::inline("empty.csv", ""));
     entries.push(Entry::inline("meta.json", r#"{"exported_by":"jane"}"#));
     entries.push(Entry::inline("README.md", "# Export Manifest\n"));
@@ -221,4 +228,17 @@ fn add_object(objects: &mut Objects, name: &str, data: &[u8]) -> Entry {
     let entry = Entry::object(name, name, object.len() as u64, Digest::of(data));
     objects.insert(name.into(), object.into());
     entry
+}
+
+/// Stores `data` as an upload in several requests would, cut at `cuts`.
+fn add_pieces(objects: &mut Objects, name: &str, data: &[u8], cuts: &[usize]) -> Entry {
+    let starts = [0].into_iter().chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([data.len()]);
+    let mut pieces = Vec::new();
+    for (number, (start, end)) in starts.zip(ends).enumerate() {
+        let (key, object) = (format!("{name}/{number}"), object(&data[start..end]));
+        pieces.push((key.clone(), object.len() as u64));
+        objects.insert(key.into(), object.into());
+    }
+    Entry::pieces(name, pieces, Digest::of(data))
 }
