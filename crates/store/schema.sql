@@ -160,6 +160,17 @@ CREATE TABLE public.registry (
 
 COMMENT ON COLUMN public.registry.revision IS 'Counts up with each change of applications and keys, so that services know when to read them again.';
 
+CREATE TABLE public.resource_pieces (
+    export_id uuid NOT NULL,
+    resource_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    object_key text NOT NULL,
+    stored_bytes bigint NOT NULL,
+    CONSTRAINT resource_pieces_position_check CHECK (("position" > 0))
+);
+
+COMMENT ON TABLE public.resource_pieces IS 'The objects of complete sources whose data lies in several, after the first, which resources names.';
+
 CREATE TABLE public.resources (
     export_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -225,6 +236,33 @@ COMMENT ON COLUMN public.resources.tries IS 'How often it was asked, since its c
 COMMENT ON COLUMN public.resources.tries_left IS 'How often it may be asked again before its deadline.';
 
 COMMENT ON COLUMN public.resources.ask_again_at IS 'When it is asked again unless it is answered; NULL for never.';
+CREATE TABLE public.resumable_uploads (
+    id uuid NOT NULL,
+    export_id uuid NOT NULL,
+    resource_id uuid NOT NULL,
+    length_bytes bigint,
+    offset_bytes bigint DEFAULT 0 NOT NULL,
+    metadata text,
+    expires_at timestamp with time zone NOT NULL,
+    attempt_id uuid,
+    finished boolean DEFAULT false NOT NULL,
+    CONSTRAINT resumable_uploads_check CHECK ((offset_bytes <= length_bytes)),
+    CONSTRAINT resumable_uploads_length_bytes_check CHECK ((length_bytes >= 0)),
+    CONSTRAINT resumable_uploads_offset_bytes_check CHECK ((offset_bytes >= 0))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.resumable_uploads IS 'Uploads over several requests (tus). While one is not finished, a row of upload_attempts with its id says that its source is being answered; its pieces are in upload_pieces. No foreign key: it outlives its export.';
+
+COMMENT ON COLUMN public.resumable_uploads.length_bytes IS 'Length of the identity bytes; NULL until the client knows it.';
+
+COMMENT ON COLUMN public.resumable_uploads.offset_bytes IS 'How many of them are durable.';
+
+COMMENT ON COLUMN public.resumable_uploads.metadata IS 'Upload-Metadata as the client sent it.';
+
+COMMENT ON COLUMN public.resumable_uploads.attempt_id IS 'The upload attempt that may add the next piece, which is being written while that row is there and leased.';
+
+COMMENT ON COLUMN public.resumable_uploads.finished IS 'Whether it has settled its source. The row stays until it expires, for clients that missed the answer.';
 
 CREATE TABLE public.upload_attempts (
     id uuid NOT NULL,
@@ -242,6 +280,24 @@ COMMENT ON TABLE public.upload_attempts IS 'Uploads under way, each written befo
 COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s id of the multipart upload: without it a dropped one cannot be found again.';
 
 COMMENT ON COLUMN public.upload_attempts.received_bytes IS 'Identity bytes so far, for the customer to see. Written once a second, in place: no index has it.';
+CREATE TABLE public.upload_pieces (
+    upload_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    object_key text NOT NULL,
+    size_bytes bigint NOT NULL,
+    stored_bytes bigint NOT NULL,
+    crc32 bigint NOT NULL,
+    sha256_state bytea NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE public.upload_pieces IS 'The durable pieces of uploads that are not finished, a gzip object each.';
+
+COMMENT ON COLUMN public.upload_pieces."position" IS 'Place among the pieces, from 0.';
+
+COMMENT ON COLUMN public.upload_pieces.crc32 IS 'CRC-32 of the identity bytes of this piece alone.';
+
+COMMENT ON COLUMN public.upload_pieces.sha256_state IS 'What SHA-256 of all identity bytes goes on from behind this piece.';
 
 ALTER TABLE ONLY public.application_keys
     ADD CONSTRAINT application_keys_pkey PRIMARY KEY (id);
@@ -279,11 +335,20 @@ ALTER TABLE ONLY public.owners
 ALTER TABLE ONLY public.registry
     ADD CONSTRAINT registry_pkey PRIMARY KEY (is_only_row);
 
+ALTER TABLE ONLY public.resource_pieces
+    ADD CONSTRAINT resource_pieces_pkey PRIMARY KEY (export_id, resource_id, "position");
+
 ALTER TABLE ONLY public.resources
     ADD CONSTRAINT resources_pkey PRIMARY KEY (export_id, id);
 
+ALTER TABLE ONLY public.resumable_uploads
+    ADD CONSTRAINT resumable_uploads_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.upload_attempts
     ADD CONSTRAINT upload_attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.upload_pieces
+    ADD CONSTRAINT upload_pieces_pkey PRIMARY KEY (upload_id, "position");
 
 CREATE INDEX application_keys_by_application ON public.application_keys USING btree (application);
 
@@ -315,6 +380,10 @@ CREATE INDEX resources_by_next_ask ON public.resources USING btree (ask_again_at
 
 CREATE INDEX resources_by_object_expiry ON public.resources USING btree (expires_at) WHERE ((status = 'complete'::text) AND (object_released_at IS NULL));
 
+CREATE INDEX resumable_uploads_by_expiry ON public.resumable_uploads USING btree (expires_at);
+
+CREATE INDEX resumable_uploads_by_export ON public.resumable_uploads USING btree (export_id);
+
 CREATE INDEX upload_attempts_by_export ON public.upload_attempts USING btree (export_id);
 
 CREATE INDEX upload_attempts_by_lease ON public.upload_attempts USING btree (lease_expires_at);
@@ -325,5 +394,11 @@ ALTER TABLE ONLY public.application_keys
 ALTER TABLE ONLY public.manifests
     ADD CONSTRAINT manifests_export_id_fkey FOREIGN KEY (export_id) REFERENCES public.exports(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.resource_pieces
+    ADD CONSTRAINT resource_pieces_export_id_resource_id_fkey FOREIGN KEY (export_id, resource_id) REFERENCES public.resources(export_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.resources
     ADD CONSTRAINT resources_export_id_fkey FOREIGN KEY (export_id) REFERENCES public.exports(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.upload_pieces
+    ADD CONSTRAINT upload_pieces_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES public.resumable_uploads(id);

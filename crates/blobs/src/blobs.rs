@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::runtime::Handle;
 
 use crate::{
-    ConnectError, ObjectKey, PutError, SegmentStream, Settings, StorageError, UploadJournal,
+    ConnectError, HashState, ObjectKey, PutError, SegmentStream, Settings, StorageError, UploadJournal,
     backend::{Backend, StoreKind},
     compress::Compressor,
     connect,
@@ -114,7 +114,28 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>>,
         J: UploadJournal,
     {
-        put::put_gzip(&self.inner, key, body, limit_bytes, journal).await
+        self.put_piece(key, body, limit_bytes, journal, HashState::default()).await.map(|(stored, _)| stored)
+    }
+
+    /// As [`Blobs::put_gzip`], for bytes that others come before: `before` is the SHA-256 of those. The
+    /// SHA-256 of the object is that of all bytes up to its end, and is returned to go on from; all else about
+    /// the object is of its own bytes.
+    ///
+    /// # Errors
+    /// As [`Blobs::put_gzip`].
+    pub async fn put_piece<S, E, J>(
+        &self,
+        key: &ObjectKey,
+        body: S,
+        limit_bytes: u64,
+        journal: &J,
+        before: HashState,
+    ) -> Result<(StoredObject, HashState), PutError<E>>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+        J: UploadJournal,
+    {
+        put::put_piece(&self.inner, key, body, limit_bytes, journal, before).await
     }
 
     /// Streams the bytes of `segments`, in their order. Returns once the first bytes of the first object are

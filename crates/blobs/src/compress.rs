@@ -11,6 +11,8 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::hash::HashState;
+
 /// The threads that compress for all uploads of one process. Its clones are one and the same pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Compressor {
@@ -68,11 +70,11 @@ impl Compressor {
         Ok(Self { runtime, threads: Arc::new(Threads(Some(threads))) })
     }
 
-    /// Begins the blocks of one upload.
-    pub(crate) fn begin(&self) -> Blocks {
+    /// Begins the blocks of one upload, behind the bytes that are hashed already.
+    pub(crate) fn begin(&self, before: HashState) -> Blocks {
         let (send, receive) = oneshot::channel();
         // Cannot fail: the receiver is held.
-        let _ = send.send(Sha256::new());
+        let _ = send.send(before.0);
         Blocks { compressor: self.clone(), hashed: receive }
     }
 }
@@ -100,8 +102,8 @@ impl Blocks {
     }
 
     /// The SHA-256 of all blocks.
-    pub(crate) async fn sha256(self) -> Result<[u8; 32], BlockLost> {
-        Ok(self.hashed.await.map_err(|_| BlockLost)?.finalize().into())
+    pub(crate) async fn hash(self) -> Result<HashState, BlockLost> {
+        self.hashed.await.map(HashState).map_err(|_| BlockLost)
     }
 }
 

@@ -19,7 +19,7 @@ use futures_util::{
 use tokio::sync::AcquireError;
 
 use crate::{
-    ObjectKey, PutError, StorageError, StoredObject, UploadJournal,
+    HashState, ObjectKey, PutError, StorageError, StoredObject, UploadJournal,
     backend::Backend,
     blobs::Inner,
     compress::{BlockLost, Blocks, Deflated},
@@ -30,21 +30,22 @@ use crate::{
     unfinished::Unfinished,
 };
 
-/// Stores `body` under `key`; see [`crate::Blobs::put_gzip`].
-pub(crate) async fn put_gzip<S, E, J>(
+/// Stores `body` under `key`, hashing on behind the bytes `before` it; see [`crate::Blobs::put_piece`].
+pub(crate) async fn put_piece<S, E, J>(
     inner: &Inner,
     key: &ObjectKey,
     body: S,
     limit_bytes: u64,
     journal: &J,
-) -> Result<StoredObject, PutError<E>>
+    before: HashState,
+) -> Result<(StoredObject, HashState), PutError<E>>
 where
     S: Stream<Item = Result<Bytes, E>>,
     J: UploadJournal,
 {
     let _base = inner.memory.admit(inner.upload_wait).await?;
     let mut unfinished = Unfinished::new(inner.backend.clone(), key.into());
-    let put = Put::new(inner, key, limit_bytes, journal);
+    let put = Put::new(inner, key, limit_bytes, journal, before);
     let stored = put.run(std::pin::pin!(body), &mut unfinished).await;
     match &stored {
         Ok(_) => unfinished.keep(),
@@ -81,7 +82,13 @@ enum Event<E> {
 }
 
 impl<'a, J: UploadJournal> Put<'a, J> {
-    fn new(inner: &'a Inner, key: &'a ObjectKey, limit_bytes: u64, journal: &'a J) -> Self {
+    fn new(
+        inner: &'a Inner,
+        key: &'a ObjectKey,
+        limit_bytes: u64,
+        journal: &'a J,
+        before: HashState,
+    ) -> Self {
         let memory = UploadMemory::clone(&inner.memory);
         let mut put = Self {
             inner,
@@ -91,7 +98,7 @@ impl<'a, J: UploadJournal> Put<'a, J> {
             size_bytes: 0,
             body_ended: false,
             gather: Gather::new(memory.clone()),
-            blocks: inner.compressor.begin(),
+            blocks: inner.compressor.begin(before),
             deflating: FuturesOrdered::new(),
             digest: Digest::default(),
             stored_bytes: 0,
@@ -113,7 +120,7 @@ impl<'a, J: UploadJournal> Put<'a, J> {
         mut self,
         mut body: Pin<&mut S>,
         unfinished: &mut Unfinished,
-    ) -> Result<StoredObject, PutError<E>>
+    ) -> Result<(StoredObject, HashState), PutError<E>>
     where
         S: Stream<Item = Result<Bytes, E>>,
     {
@@ -227,7 +234,10 @@ impl<'a, J: UploadJournal> Put<'a, J> {
     }
 
     /// Stores what is unsent, and looks whether all of it arrived.
-    async fn finish<E>(mut self, unfinished: &mut Unfinished) -> Result<StoredObject, PutError<E>> {
+    async fn finish<E>(
+        mut self,
+        unfinished: &mut Unfinished,
+    ) -> Result<(StoredObject, HashState), PutError<E>> {
         let Digest { crc32, size_bytes } = self.digest;
         self.append(&trailer(crc32, size_bytes));
         unfinished.touch();
@@ -242,9 +252,9 @@ impl<'a, J: UploadJournal> Put<'a, J> {
             self.parts.complete().await
         };
         verify(&self.inner.backend, self.key, self.stored_bytes, completed).await?;
-        let sha256 =
-            self.blocks.sha256().await.map_err(|error| StorageError::unavailable("compress", error))?;
-        Ok(StoredObject { key: self.key.clone(), size_bytes, stored_bytes: self.stored_bytes, crc32, sha256 })
+        let hash = self.blocks.hash().await.map_err(|error| StorageError::unavailable("compress", error))?;
+        let (key, sha256) = (self.key.clone(), hash.digest());
+        Ok((StoredObject { key, size_bytes, stored_bytes: self.stored_bytes, crc32, sha256 }, hash))
     }
 
     async fn send_rest(&mut self) -> Result<(), StorageError> {

@@ -72,6 +72,10 @@ id!(
     AttemptId
 );
 id!(
+    /// One resumable upload, as its `Location` names it.
+    UploadId
+);
+id!(
     /// Proof of holding a lease. Whoever settles leased work shows the token it was leased with.
     LeaseToken
 );

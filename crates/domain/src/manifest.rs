@@ -3,7 +3,7 @@
 //! Every replica that lays out the same manifest serves the same bytes, so a download can be resumed
 //! anywhere. The texts of `meta.json` and `README.md` are part of it (S0-33).
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     export::Export,
-    ids::ExportId,
+    ids::{ExportId, ResourceId},
     owner::Owner,
+    piece::StoredPiece,
     resource::{Resource, ResourceState, SourceError},
 };
 
@@ -37,6 +38,9 @@ pub struct FrozenMember {
     pub size_bytes: u64,
     /// Length of the gzip object.
     pub stored_bytes: u64,
+    /// The objects that hold the rest of it, in order, when it lies in several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_pieces: Vec<StoredPiece>,
 }
 
 /// A frozen archive.
@@ -75,7 +79,12 @@ pub struct ManifestInput<'a> {
     pub owner: &'a Owner,
     /// All its sources, none of them pending, in the order of the request.
     pub resources: &'a [Resource],
+    /// Of sources whose data lies in several objects, those after the first.
+    pub further_pieces: &'a FurtherPieces,
 }
+
+/// By source, the objects of its data after the first one, in their order.
+pub type FurtherPieces = BTreeMap<ResourceId, Vec<StoredPiece>>;
 
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names are the contract's, S0-33")]
@@ -116,7 +125,7 @@ impl Manifest {
         layout_version: u32,
         as_of: DateTime<Utc>,
     ) -> Self {
-        let ManifestInput { export, owner, resources } = input;
+        let ManifestInput { export, owner, resources, further_pieces } = input;
         let mut members = Vec::new();
         let mut meta = Meta {
             exported_by: &owner.username,
@@ -147,6 +156,7 @@ impl Manifest {
                 crc32: data.crc32,
                 size_bytes: data.size_bytes,
                 stored_bytes: data.stored_bytes,
+                further_pieces: further_pieces.get(&resource.id).cloned().unwrap_or_default(),
             });
             meta.file_meta.push(FileMeta {
                 filename,
@@ -270,7 +280,6 @@ mod tests {
     use crate::{
         clock::{Clock as _, SystemClock},
         export::{ExportFormat, ExportStatus},
-        ids::ResourceId,
         names::{ApplicationName, ResourceName},
         resource::StoredData,
     };
@@ -316,7 +325,30 @@ mod tests {
     }
 
     fn freeze(export: &Export, resources: &[Resource], as_of: DateTime<Utc>) -> Manifest {
-        Manifest::freeze(ManifestInput { export, owner: &owner(), resources }, 1, 1, as_of)
+        freeze_in_pieces(export, resources, &FurtherPieces::new(), as_of)
+    }
+
+    fn freeze_in_pieces(
+        export: &Export,
+        resources: &[Resource],
+        further_pieces: &FurtherPieces,
+        as_of: DateTime<Utc>,
+    ) -> Manifest {
+        Manifest::freeze(ManifestInput { export, owner: &owner(), resources, further_pieces }, 1, 1, as_of)
+    }
+
+    #[test]
+    fn pieces_are_frozen_and_a_file_of_one_object_says_nothing_of_them() {
+        let export = export();
+        let resources = [resource(&export, complete()), resource(&export, complete())];
+        let piece = StoredPiece { object_key: "k2".to_owned(), stored_bytes: 9 };
+        let further = FurtherPieces::from([(resources[1].id, vec![piece.clone()])]);
+        let manifest = freeze_in_pieces(&export, &resources, &further, export.created_at);
+        let document = serde_json::json!(manifest);
+        // Those frozen before there were pieces read as they did, and keep their tag.
+        assert!(document["members"][0].get("further_pieces").is_none());
+        assert_eq!(document["members"][1]["further_pieces"], serde_json::json!([piece]));
+        assert_eq!(serde_json::from_value::<Manifest>(document).unwrap(), manifest);
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Store {
 
 /// Locks an export that takes answers. One that was released takes none, even when the clock of the
 /// service that released it is ahead of ours: its objects have been handed over, and a new one would not be.
-fn lock_live_export(
+pub(crate) fn lock_live_export(
     connection: &mut PgConnection,
     id: ExportId,
     now: DateTime<Utc>,
@@ -163,7 +163,8 @@ fn points_at(
     Ok(diesel::select(exists(same)).get_result(connection)?)
 }
 
-fn settle(
+/// Answers for a source of an export that this transaction has locked.
+pub(crate) fn settle(
     connection: &mut PgConnection,
     locked: &LockedExport,
     resource_id: ResourceId,

@@ -1,6 +1,6 @@
 //! The archive of an export, if it can be downloaded.
 
-use archive::zip::LAYOUT_VERSION;
+use archive::zip::{LAYOUT_VERSION, PIECES_LAYOUT_VERSION};
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection,
@@ -54,9 +54,11 @@ impl Store {
             ExportStatus::Partial | ExportStatus::Complete => {}
         }
         match manifest {
-            Some(manifest) if manifest.layout_version > LAYOUT_VERSION => Err(StoreError::Unavailable {
-                reason: "the archive is laid out by rules of a newer version".to_owned(),
-            }),
+            Some(manifest) if manifest.layout_version > PIECES_LAYOUT_VERSION => {
+                Err(StoreError::Unavailable {
+                    reason: "the archive is laid out by rules of a newer version".to_owned(),
+                })
+            }
             Some(manifest) if !manifest.is_outdated(LAYOUT_VERSION, now) => {
                 Ok(Downloadable::Ready(Box::new(manifest)))
             }

@@ -2,18 +2,23 @@
 //!
 //! All functions here run inside a transaction that holds the lock of the export's row.
 
-use archive::zip::LAYOUT_VERSION;
+use std::collections::BTreeMap;
+
+use archive::zip::{LAYOUT_VERSION, PIECES_LAYOUT_VERSION};
 use chrono::{DateTime, Utc};
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
-    SelectableHelper as _, upsert::excluded,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, PgConnection,
+    QueryDsl as _, RunQueryDsl as _, SelectableHelper as _, upsert::excluded,
 };
-use domain::{Export, ExportStatus, Manifest, ManifestInput, Owner, Resource, ids::ExportId};
+use domain::{
+    Export, ExportStatus, FurtherPieces, Manifest, ManifestInput, Owner, Resource, StoredPiece, ids::ExportId,
+};
+use uuid::Uuid;
 
 use crate::{
-    error::StoreError,
+    error::{StoreError, corrupt},
     rows::{ExportRow, OwnerRow, ResourceRow, ordered},
-    schema::{exports, manifests, owners, resources},
+    schema::{exports, manifests, owners, resource_pieces, resources},
 };
 
 /// An export whose row is locked by this transaction.
@@ -89,6 +94,32 @@ pub(crate) fn load_resources(
     ordered(rows)
 }
 
+/// The further pieces of those sources that are in an archive as of `as_of`.
+fn load_further_pieces(
+    connection: &mut PgConnection,
+    id: ExportId,
+    as_of: DateTime<Utc>,
+) -> Result<FurtherPieces, StoreError> {
+    let rows: Vec<(Uuid, String, i64)> = resource_pieces::table
+        .inner_join(
+            resources::table.on(resources::export_id
+                .eq(resource_pieces::export_id)
+                .and(resources::id.eq(resource_pieces::resource_id))),
+        )
+        .filter(resource_pieces::export_id.eq(id.as_uuid()))
+        .filter(resources::expires_at.gt(as_of))
+        .order((resource_pieces::resource_id, resource_pieces::position))
+        .select((resource_pieces::resource_id, resource_pieces::object_key, resource_pieces::stored_bytes))
+        .load(connection)?;
+    let mut pieces: FurtherPieces = BTreeMap::new();
+    for (resource, object_key, stored_bytes) in rows {
+        let stored_bytes = u64::try_from(stored_bytes)
+            .map_err(|error| corrupt("resource_pieces", "stored_bytes", &object_key, error))?;
+        pieces.entry(resource.into()).or_default().push(StoredPiece { object_key, stored_bytes });
+    }
+    Ok(pieces)
+}
+
 /// Brings the export's status in line with its sources, after at least one of them has settled at `now`.
 /// When that was the last, the manifest is frozen.
 pub(crate) fn follow_answers(
@@ -135,8 +166,15 @@ pub(crate) fn freeze(
     as_of: DateTime<Utc>,
 ) -> Result<Manifest, StoreError> {
     let resources = load_resources(connection, locked.export.id)?;
-    let input = ManifestInput { export: &locked.export, owner: &locked.owner, resources: &resources };
-    let manifest = Manifest::freeze(input, revision, LAYOUT_VERSION, as_of);
+    let further_pieces = load_further_pieces(connection, locked.export.id, as_of)?;
+    let layout_version = if further_pieces.is_empty() { LAYOUT_VERSION } else { PIECES_LAYOUT_VERSION };
+    let input = ManifestInput {
+        export: &locked.export,
+        owner: &locked.owner,
+        resources: &resources,
+        further_pieces: &further_pieces,
+    };
+    let manifest = Manifest::freeze(input, revision, layout_version, as_of);
     diesel::insert_into(manifests::table)
         .values((
             manifests::export_id.eq(locked.export.id.as_uuid()),

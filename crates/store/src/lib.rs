@@ -32,6 +32,7 @@ mod registry;
 mod registry_keys;
 mod release;
 mod resend;
+mod resumable;
 mod retry;
 mod rows;
 mod schema;
@@ -58,6 +59,9 @@ pub use plan::ReapPlan;
 pub use pool::{PoolState, Store};
 pub use registry::{ApplicationKey, ApplyOutcome, RegistryRevision};
 pub use registry_keys::AddKeyOutcome;
+pub use resumable::{
+    FinishedPiece, NewResumableUpload, PieceBegin, PieceOutcome, PieceRequest, PieceStart, ResumableUpload,
+};
 pub use retry::{Retry, RetryOutcome, RetrySource};
 pub use settings::Settings;
 pub use uploads::NewAttempt;

@@ -19,7 +19,7 @@ use crate::{
     error::StoreError,
     freeze::{LockedExport, follow_answers, freeze, load_manifest, lock_export},
     pool::Store,
-    schema::{exports, manifests, resources},
+    schema::{exports, manifests, resource_pieces, resources},
     uploads,
 };
 
@@ -29,7 +29,7 @@ struct Known {
     object_key: String,
 }
 
-/// The object of a complete source, as its row has it.
+/// Where the data of a complete source lies, as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct StoredObjectRow {
     #[diesel(sql_type = sql_types::Uuid)]
@@ -39,6 +39,9 @@ pub struct StoredObjectRow {
     /// Its key.
     #[diesel(sql_type = sql_types::Text)]
     pub object_key: String,
+    /// The keys of the objects that hold the rest of its data, when it lies in several.
+    #[diesel(sql_type = sql_types::Array<sql_types::Text>)]
+    pub further_keys: Vec<String>,
 }
 
 impl StoredObjectRow {
@@ -70,7 +73,10 @@ impl Store {
             let known: Vec<Known> = diesel::sql_query(
                 "SELECT object_key FROM resources WHERE export_id = ANY($1) AND object_key = ANY($2) \
                  AND object_released_at IS NULL \
+                 UNION SELECT object_key FROM resource_pieces WHERE export_id = ANY($1) AND object_key = ANY($2) \
                  UNION SELECT object_key FROM upload_attempts WHERE export_id = ANY($1) AND object_key = ANY($2) \
+                 UNION SELECT p.object_key FROM upload_pieces p JOIN resumable_uploads u ON u.id = p.upload_id \
+                  WHERE u.export_id = ANY($1) AND p.object_key = ANY($2) \
                  UNION SELECT object_key FROM object_deletions WHERE object_key = ANY($2)",
             )
             .bind::<sql_types::Array<sql_types::Uuid>, _>(&ids)
@@ -114,7 +120,9 @@ impl Store {
             after.map_or((Uuid::nil(), Uuid::nil()), |(export, id)| (export.into(), id.into()));
         self.statement("stored objects", move |connection| {
             let rows = diesel::sql_query(
-                "SELECT r.export_id, r.id, r.object_key FROM resources r JOIN exports e ON e.id = r.export_id \
+                "SELECT r.export_id, r.id, r.object_key, ARRAY(SELECT p.object_key FROM resource_pieces p \
+                 WHERE p.export_id = r.export_id AND p.resource_id = r.id ORDER BY p.position) AS further_keys \
+                 FROM resources r JOIN exports e ON e.id = r.export_id \
                  WHERE (r.export_id, r.id) > ($1, $2) AND r.status = 'complete' AND r.object_released_at IS NULL \
                  AND r.expires_at > $3 AND e.deleted_at IS NULL AND e.id >= $1 ORDER BY r.export_id, r.id LIMIT $4",
             )
@@ -128,7 +136,7 @@ impl Store {
         .await
     }
 
-    /// Settles that the object of a complete source is lost: the source fails, and the archive gets a
+    /// Settles that the object of a complete source, or one of several, is lost: the source fails, and the archive gets a
     /// revision without it. False when the source no longer points at that object.
     ///
     /// # Errors
@@ -154,6 +162,14 @@ impl Store {
             write_state(connection, (object.export_id, object.id), &failed, now)?;
             // In case it turns up again: no row knows it any more.
             uploads::delete_object(connection, &object.object_key, now)?;
+            let further = resource_pieces::table
+                .filter(resource_pieces::export_id.eq(object.export_id))
+                .filter(resource_pieces::resource_id.eq(object.id));
+            let further: Vec<String> =
+                diesel::delete(further).returning(resource_pieces::object_key).get_results(connection)?;
+            for object_key in &further {
+                uploads::delete_object(connection, object_key, now)?;
+            }
             renew_manifest(connection, &locked, now)?;
             Ok(true)
         })

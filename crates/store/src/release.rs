@@ -146,7 +146,7 @@ fn pick(
 fn queue_objects(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> Result<(), StoreError> {
     diesel::sql_query(format!(
         "WITH released AS (UPDATE resources SET object_released_at = $2 WHERE export_id = ANY($1) \
-         AND status = 'complete' AND object_released_at IS NULL RETURNING object_key) {QUEUE_RELEASED}"
+         AND status = 'complete' AND object_released_at IS NULL RETURNING export_id, id, object_key) {QUEUE_RELEASED}"
     ))
     .bind::<sql_types::Array<sql_types::Uuid>, _>(ids)
     .bind::<Timestamptz, _>(now)
@@ -154,9 +154,12 @@ fn queue_objects(connection: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>
     Ok(())
 }
 
-/// Queues the objects in `released`; `$2` is the present.
-const QUEUE_RELEASED: &str = "INSERT INTO object_deletions (object_key, due_at) \
-                              SELECT object_key, $2 FROM released ON CONFLICT (object_key) DO NOTHING";
+/// Queues the objects of the sources in `released`; `$2` is the present.
+const QUEUE_RELEASED: &str = ", further AS (DELETE FROM resource_pieces p USING released r \
+                              WHERE p.export_id = r.export_id AND p.resource_id = r.id RETURNING p.object_key) \
+                              INSERT INTO object_deletions (object_key, due_at) \
+                              SELECT object_key, $2 FROM released UNION ALL SELECT object_key, $2 FROM further \
+                              ON CONFLICT (object_key) DO NOTHING";
 
 fn release_sources_of(
     connection: &mut PgConnection,
@@ -169,7 +172,7 @@ fn release_sources_of(
     refreeze(connection, &locked, now)?;
     let queued = diesel::sql_query(format!(
         "WITH released AS (UPDATE resources SET object_released_at = $2 WHERE export_id = $1 AND status = 'complete' \
-         AND object_released_at IS NULL AND expires_at <= $3 RETURNING object_key) {QUEUE_RELEASED}"
+         AND object_released_at IS NULL AND expires_at <= $3 RETURNING export_id, id, object_key) {QUEUE_RELEASED}"
     ))
     .bind::<sql_types::Uuid, _>(id.as_uuid())
     .bind::<Timestamptz, _>(now)

@@ -84,6 +84,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    resumable_uploads (id) {
+        id -> Uuid,
+        export_id -> Uuid,
+        resource_id -> Uuid,
+        length_bytes -> Nullable<BigInt>,
+        offset_bytes -> BigInt,
+        metadata -> Nullable<Text>,
+        expires_at -> Timestamptz,
+        attempt_id -> Nullable<Uuid>,
+        finished -> Bool,
+    }
+}
+
+diesel::table! {
+    upload_pieces (upload_id, position) {
+        upload_id -> Uuid,
+        position -> Integer,
+        object_key -> Text,
+        size_bytes -> BigInt,
+        stored_bytes -> BigInt,
+        crc32 -> BigInt,
+        sha256_state -> Binary,
+    }
+}
+
+diesel::table! {
+    resource_pieces (export_id, resource_id, position) {
+        export_id -> Uuid,
+        resource_id -> Uuid,
+        position -> Integer,
+        object_key -> Text,
+        stored_bytes -> BigInt,
+    }
+}
+
+diesel::table! {
     object_deletions (object_key) {
         object_key -> Text,
         store_upload_id -> Nullable<Text>,
@@ -153,4 +189,4 @@ diesel::table! {
 diesel::joinable!(exports -> owners (owner_id));
 diesel::joinable!(resources -> exports (export_id));
 diesel::joinable!(manifests -> exports (export_id));
-diesel::allow_tables_to_appear_in_same_query!(exports, owners, resources, manifests);
+diesel::allow_tables_to_appear_in_same_query!(exports, owners, resources, resource_pieces, manifests);

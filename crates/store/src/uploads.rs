@@ -35,19 +35,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn begin_upload(&self, attempt: NewAttempt) -> Result<(), StoreError> {
-        self.statement("begin upload", move |connection| {
-            diesel::insert_into(upload_attempts::table)
-                .values((
-                    upload_attempts::id.eq(attempt.id.as_uuid()),
-                    upload_attempts::export_id.eq(attempt.export_id.as_uuid()),
-                    upload_attempts::resource_id.eq(attempt.resource_id.as_uuid()),
-                    upload_attempts::object_key.eq(&attempt.object_key),
-                    upload_attempts::lease_expires_at.eq(attempt.lease_expires_at),
-                ))
-                .execute(connection)?;
-            Ok(())
-        })
-        .await
+        self.statement("begin upload", move |connection| insert_attempt(connection, &attempt)).await
     }
 
     /// Notes the object store's id of an attempt's multipart upload. It must return before the first part
@@ -169,6 +157,20 @@ pub(crate) fn received_bytes(
         .select((upload_attempts::resource_id, upload_attempts::received_bytes))
         .load::<(Uuid, i64)>(connection)?;
     Ok(running.into_iter().map(|(id, bytes)| (id.into(), bytes.unsigned_abs())).collect())
+}
+
+/// Notes an attempt within a transaction.
+pub(crate) fn insert_attempt(connection: &mut PgConnection, attempt: &NewAttempt) -> Result<(), StoreError> {
+    diesel::insert_into(upload_attempts::table)
+        .values((
+            upload_attempts::id.eq(attempt.id.as_uuid()),
+            upload_attempts::export_id.eq(attempt.export_id.as_uuid()),
+            upload_attempts::resource_id.eq(attempt.resource_id.as_uuid()),
+            upload_attempts::object_key.eq(&attempt.object_key),
+            upload_attempts::lease_expires_at.eq(attempt.lease_expires_at),
+        ))
+        .execute(connection)?;
+    Ok(())
 }
 
 /// Ends an attempt within a transaction. False means that it was given up before.

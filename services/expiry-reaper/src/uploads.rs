@@ -1,4 +1,5 @@
-//! Uploads whose process died: past their lease they hand over what they have stored.
+//! Uploads whose process died, past their lease, and resumable ones that expired, or cannot finish, hand over
+//! what they have stored.
 
 use service::{
     Context,
@@ -15,7 +16,9 @@ pub(crate) fn start(context: &Context, reaper: &Reaper) {
     Worker::new("uploads", reaper.settings.poll.as_duration()).start(context, move || {
         let (reaper, ended) = (reaper.clone(), ended.clone());
         async move {
-            let uploads = reaper.store.expire_uploads(reaper.clock.now(), reaper.settings.batch).await?;
+            let (now, batch) = (reaper.clock.now(), reaper.settings.batch);
+            let resumable = reaper.store.expire_resumables(now, batch).await?;
+            let uploads = reaper.store.expire_uploads(now, batch).await? + resumable;
             if uploads == 0 {
                 return Ok::<_, StoreError>(Outcome::Idle);
             }

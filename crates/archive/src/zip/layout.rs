@@ -237,9 +237,9 @@ fn pieces(entries: Vec<Entry>, headers: &Bytes, header_ends: Vec<usize>) -> Vec<
             Content::Inline(bytes) => push(Segment::Inline(bytes)),
             Content::Object { key, deflated } => push(Segment::Object { key, range: deflated }),
             Content::Pieces(objects) => {
-                objects
-                    .into_iter()
-                    .for_each(|super::Piece { key, blocks }| push(Segment::Object { key, range: blocks }));
+                for super::Piece { key, blocks } in objects {
+                    push(Segment::Object { key, range: blocks });
+                }
                 push(Segment::Inline(Bytes::from_static(&END_OF_STREAM)));
             }
         }

@@ -168,11 +168,11 @@ async fn an_archive_that_a_newer_version_laid_out_is_left_to_it() {
     let draft = expiring(fixture.now());
     fixture.complete(&draft).await;
     let newer =
-        "UPDATE manifests SET document = replace(document, '\"layout_version\":1', '\"layout_version\":2')";
+        "UPDATE manifests SET document = replace(document, '\"layout_version\":1', '\"layout_version\":3')";
     fixture.connection().batch_execute(newer).unwrap();
     let answer = fixture.store.find_download(owner("jdoe"), draft.id, draft.created_at).await;
     assert!(matches!(&answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
     let kept =
-        fixture.number("SELECT count(*) AS n FROM manifests WHERE document LIKE '%\"layout_version\":2%'");
+        fixture.number("SELECT count(*) AS n FROM manifests WHERE document LIKE '%\"layout_version\":3%'");
     assert_eq!(kept, 1);
 }

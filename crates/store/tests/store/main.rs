@@ -20,6 +20,7 @@ mod random;
 mod registry;
 mod release;
 mod resend;
+mod resumable;
 mod retry;
 mod schema;
 mod secured;

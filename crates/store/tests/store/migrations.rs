@@ -9,7 +9,8 @@ use testkit::{TestDatabase, TestServers, unique_name};
 use crate::support::{Fixture, draft, number, owner, rows_of, settings, texts};
 
 /// The ways back, the last one first.
-const DOWN: [&str; 3] = [
+const DOWN: [&str; 4] = [
+    include_str!("../../../../migrations/2026-11-21-000004_resumable_uploads/down.sql"),
     include_str!("../../../../migrations/2026-11-21-000003_settle/down.sql"),
     include_str!("../../../../migrations/2026-11-21-000002_registry/down.sql"),
     include_str!("../../../../migrations/2026-11-21-000001_exports/down.sql"),
@@ -24,7 +25,7 @@ async fn migrations_started_at_once_are_applied_once() {
     let stores: Vec<_> = (0..5).map(|_| Store::connect(settings(&database.url()))).collect();
     let applied = join_all(stores.iter().map(Store::migrate)).await;
     let names: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
-    assert_eq!(names, ["20261121000001", "20261121000002", "20261121000003"]);
+    assert_eq!(names, ["20261121000001", "20261121000002", "20261121000003", "20261121000004"]);
     stores[0].check().await.unwrap();
 }
 

@@ -17,7 +17,8 @@ use crate::{
 
 /// Keys that a row knows.
 const KNOWN: &str = "SELECT object_key AS t FROM resources WHERE object_key IS NOT NULL AND object_released_at IS NULL \
-    UNION ALL SELECT object_key FROM upload_attempts UNION ALL SELECT object_key FROM object_deletions";
+    UNION ALL SELECT object_key FROM resource_pieces UNION ALL SELECT object_key FROM upload_attempts \
+    UNION ALL SELECT object_key FROM upload_pieces UNION ALL SELECT object_key FROM object_deletions";
 
 impl Fixture {
     /// Fails unless exactly one row knows each of these objects, in one snapshot.

@@ -62,7 +62,13 @@ fn layout(manifest: &Manifest) -> Result<Layout, archive::zip::LayoutError> {
     ];
     entries.extend(manifest.members.iter().map(|member| {
         let digest = Digest { crc32: member.crc32, size_bytes: member.size_bytes };
-        Entry::object(&member.name, member.object_key.as_str(), member.stored_bytes, digest)
+        let (name, first) = (&member.name, (member.object_key.as_str(), member.stored_bytes));
+        if member.further_pieces.is_empty() {
+            return Entry::object(name, first.0, first.1, digest);
+        }
+        let further = member.further_pieces.iter();
+        let further = further.map(|piece| (piece.object_key.as_str(), piece.stored_bytes));
+        Entry::pieces(name, std::iter::once(first).chain(further), digest)
     }));
     Layout::new(entries, manifest.as_of)
 }
