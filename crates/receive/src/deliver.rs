@@ -5,12 +5,12 @@
 use blobs::{PutError, StoredObject, object_key};
 use bytes::Bytes;
 use domain::{ByteSize, SourceError, StoredData, ids::AttemptId};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use store::{AnswerOutcome, NewAttempt, StoreError};
 
 use crate::{
     error::{DeliveryError, UploadError, in_customary_units},
-    lease::Journal,
+    lease::{Journal, Received},
     receiver::{Place, Receiver},
 };
 
@@ -41,8 +41,10 @@ impl Receiver {
             .await?;
         service::failpoint!("receive::upload-begun");
         let journal = Journal { store: self.store.clone(), attempt };
+        let received = Received::default();
+        let body = body.inspect_ok(|chunk| received.add(chunk.len()));
         let upload = self.blobs.put_gzip(&key, body, limit.bytes(), &journal);
-        match self.while_leased::<_, E>(place, attempt, upload).await? {
+        match self.while_wanted::<_, E>(place, attempt, &received, upload).await? {
             Ok(stored) => {
                 service::failpoint!("receive::object-stored");
                 self.settle(place, attempt, stored).await

@@ -1,43 +1,91 @@
 //! The lease of a delivery: its row of the attempt, renewed while bytes come in.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use blobs::{JournalError, UploadJournal};
 use domain::ids::AttemptId;
-use futures_util::pin_mut;
-use store::{AnswerTarget, Store};
+use futures_util::{
+    future::{Either, select},
+    pin_mut,
+};
+use store::{AnswerTarget, Store, StoreError};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     error::DeliveryError,
     receiver::{Place, Receiver},
 };
 
+/// How often it is noted at most how far an upload has come.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// How many bytes an upload has received so far, before compression.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Received(Arc<AtomicU64>);
+
+impl Received {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
 impl Receiver {
-    /// Runs `upload` and renews the lease of its attempt meanwhile. A lease that is gone ends the upload: nobody
-    /// wants its bytes, or they are being deleted already.
-    pub(crate) async fn while_leased<T, E>(
+    /// Runs `upload` and keeps its attempt meanwhile: its lease is renewed, and how far it has come is noted, both
+    /// beside the upload, which waits for neither. A lease that is gone ends the upload: nobody wants its bytes, or
+    /// they are being deleted already. An upload that receives bytes ends within about a second of the deletion of
+    /// its export, one whose client is silent when its lease is renewed next.
+    pub(crate) async fn while_wanted<T, E>(
         &self,
         place: Place,
         attempt: AttemptId,
+        received: &Received,
         upload: impl Future<Output = T>,
     ) -> Result<T, DeliveryError<E>> {
-        let every = (self.lease / 3).to_std().unwrap_or(Duration::from_secs(20));
-        pin_mut!(upload);
+        let unwanted = self.until_unwanted(attempt, received);
+        pin_mut!(upload, unwanted);
+        let ended = match select(upload, unwanted).await {
+            Either::Left((uploaded, _)) => return Ok(uploaded),
+            Either::Right((ended, _)) => ended,
+        };
+        ended?;
+        self.abandon(attempt).await;
+        Err(self.without_lease(place).await)
+    }
+
+    /// Ends when the attempt is gone, or its lease cannot be renewed by a defect.
+    async fn until_unwanted(&self, attempt: AttemptId, received: &Received) -> Result<(), StoreError> {
+        let renew_every = (self.lease / 3).to_std().unwrap_or(Duration::from_secs(20));
+        let (mut renew_at, mut noted) = (Instant::now() + renew_every, 0);
         loop {
-            if let Ok(uploaded) = tokio::time::timeout(every, &mut upload).await {
-                return Ok(uploaded);
-            }
-            match self.store.renew_upload(attempt, self.clock.now() + self.lease).await {
+            sleep_until(renew_at.min(Instant::now() + NOTE_EVERY)).await;
+            let bytes = received.0.load(Ordering::Relaxed);
+            let is_wanted = if Instant::now() >= renew_at {
+                renew_at = Instant::now() + renew_every;
+                self.store.renew_upload(attempt, self.clock.now() + self.lease).await
+            } else if bytes > noted {
+                noted = bytes;
+                // Whatever is wrong, it costs the customer a figure, and not the application its upload.
+                self.store.note_received(attempt, bytes).await.or_else(|error| {
+                    tracing::debug!(%error, "how far an upload has come was not noted");
+                    Ok(true)
+                })
+            } else {
+                continue;
+            };
+            match is_wanted {
                 Ok(true) => {}
-                Ok(false) => {
-                    self.abandon(attempt).await;
-                    return Err(self.without_lease(place).await);
-                }
+                Ok(false) => return Ok(()),
                 // The next round tries again; the lease lasts for three.
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "an upload's lease was not renewed");
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -3,6 +3,7 @@
 //! From the outside in, a request passes: its id, span, log line and figures, with panics caught
 //! (`observe`); CORS; then the routes, with the limits that a service puts before them.
 
+mod before_body;
 mod body;
 mod cors;
 mod error;
@@ -21,5 +22,5 @@ pub(crate) use observe::HttpMetrics;
 pub use rate_limit::{RateLimit, RateLimitSettings};
 pub use request_id::{RequestId, current_request_id};
 pub use request_span::{Fact, note};
-pub use server::{openapi, serve};
+pub use server::{openapi, serve, serve_asking};
 pub use settings::HttpSettings;

@@ -34,8 +34,10 @@ const FACADES: [&str; 17] = [
 ];
 
 /// Vendors' crates and where they live. One that is not here may live anywhere, but in one place.
-const HOMES: [(&str, &[&str]); 25] = [
+const HOMES: [(&str, &[&str]); 27] = [
     ("actix-cors", &["service"]),
+    ("actix-http", &["service"]),
+    ("actix-service", &["service"]),
     ("actix-web", &["internal-api", "public-api", "service"]),
     ("base64", &["access"]),
     ("cloudevents-sdk", &["bus"]),

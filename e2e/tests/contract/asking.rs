@@ -4,10 +4,12 @@
 use chrono::TimeDelta;
 use domain::Period;
 use e2e::{Customer, OTHER_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp, expect, refusal};
-use reqwest::{Body, Method};
+use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{other_source, source, source_status, two_sources, wanted};
+use crate::support::{
+    one_source, other_source, piecewise, posting, source, source_status, two_sources, wanted,
+};
 
 /// An app whose usual application has seven hours for an answer and three tries.
 async fn patient_app() -> TestApp {
@@ -60,15 +62,11 @@ async fn s0_deadline_a_running_upload_counts_as_an_answer() {
         settings.internal_api.upload_lease = Period::from_secs(100 * 3600);
     })
     .await;
-    let export = app.create(&Customer::new(), &wanted(&[source("exampleResource")])).await;
+    let export = app.create(&Customer::new(), &one_source()).await;
     app.drain().await;
     let (chunks, body) = piecewise();
-    let uploading = tokio::spawn({
-        let path = format!("{}/upload", export.sources[0].path);
-        let application = SourceApplication::named(SOURCE_APPLICATION);
-        app.answer(&application, Method::POST, &path).body(body).send()
-    });
-    chunks.send("[1,").await.unwrap();
+    let uploading = tokio::spawn(posting(&app, &export, "upload").body(body).send());
+    chunks.send(b"[1,".to_vec()).await.unwrap();
     app.wait_for_count("SELECT count(*) FROM upload_attempts", 1).await.unwrap();
     for hours in [1, 2, 4] {
         app.clock.advance(TimeDelta::hours(hours));
@@ -76,21 +74,11 @@ async fn s0_deadline_a_running_upload_counts_as_an_answer() {
     }
     assert_eq!(source_status(&app, &export).await["status"], "pending");
     assert_eq!(app.events(1).await.len(), 1, "it is asked once");
-    chunks.send(" 2]").await.unwrap();
+    chunks.send(b" 2]".to_vec()).await.unwrap();
     drop(chunks);
     expect(uploading.await.unwrap(), 202).await;
     assert_eq!(app.status(&export).await["status"], "complete");
     app.end().await;
-}
-
-/// A body whose chunks a test sends one by one.
-fn piecewise() -> (tokio::sync::mpsc::Sender<&'static str>, Body) {
-    let (sender, receiver) = tokio::sync::mpsc::channel::<&'static str>(1);
-    let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
-        let chunk = receiver.recv().await?;
-        Some((Ok::<_, std::io::Error>(chunk), receiver))
-    });
-    (sender, Body::wrap_stream(chunks))
 }
 
 #[tokio::test]

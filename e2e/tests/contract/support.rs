@@ -1,8 +1,9 @@
 //! Requests that many tests begin with.
 
 use e2e::{AppSettings, Customer, Export, OTHER_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Body, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::Sender;
 
 /// A source of the usual application.
 pub(crate) fn source(resource: &str) -> Value {
@@ -66,6 +67,16 @@ pub(crate) fn usual() -> SourceApplication {
 /// A request of its application for its first source.
 pub(crate) fn posting(app: &TestApp, export: &Export, verb: &str) -> RequestBuilder {
     app.answer(&usual(), Method::POST, &format!("{}/{verb}", export.sources[0].path))
+}
+
+/// A body whose pieces a test sends one by one.
+pub(crate) fn piecewise() -> (Sender<Vec<u8>>, Body) {
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Vec<u8>>(1);
+    let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let piece = receiver.recv().await?;
+        Some((Ok::<_, std::io::Error>(piece), receiver))
+    });
+    (sender, Body::wrap_stream(pieces))
 }
 
 /// What customers are told of its first source.

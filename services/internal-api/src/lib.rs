@@ -6,6 +6,7 @@
 mod api;
 mod application;
 mod error;
+mod may_upload;
 mod openapi;
 mod operator;
 mod registry;
@@ -45,9 +46,14 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
     api.follow_registry(context).await;
     used_keys::write_down(context, &api);
     api.tokens.keep_keys(context);
+    let asked = api.clone();
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(api.clone());
         routes::add(app);
     };
-    Ok(http::serve(context, listen, &http_settings, routes)?)
+    let before_body = move |app: &mut web::ServiceConfig| {
+        app.app_data(asked.clone());
+        routes::add_before_body(app);
+    };
+    Ok(http::serve_asking(context, listen, &http_settings, routes, before_body)?)
 }

@@ -3,7 +3,7 @@
 use actix_web::web::{self, ServiceConfig};
 use service::http;
 
-use crate::{openapi, registry, report, upload};
+use crate::{may_upload, openapi, registry, report, upload};
 
 /// Where the API lives.
 pub(crate) const BASE_PATHS: [&str; 2] = ["/app/export/v1", "/internal/export/v1"];
@@ -20,7 +20,7 @@ pub(crate) fn add(app: &mut ServiceConfig) {
             .service(web::resource("/registry").get(registry::registry))
             .service(web::resource("/registry/{application}").get(registry::registered_application))
             .service(http::openapi(document.clone()));
-        for path in [format!("/upload{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/upload")] {
+        for path in upload_paths() {
             scope = scope.service(web::resource(path).route(web::post().to(upload::upload)));
         }
         for path in [format!("/error{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/error")] {
@@ -29,6 +29,19 @@ pub(crate) fn add(app: &mut ServiceConfig) {
         app.service(scope);
     }
     app.service(http::openapi(document));
+}
+
+/// Adds the routes of what is answered before a body comes.
+pub(crate) fn add_before_body(app: &mut ServiceConfig) {
+    for base in BASE_PATHS {
+        for path in upload_paths() {
+            app.service(web::resource(format!("{base}{path}")).route(web::post().to(may_upload::may_upload)));
+        }
+    }
+}
+
+fn upload_paths() -> [String; 2] {
+    [format!("/upload{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/upload")]
 }
 
 /// Answers `pong` (S0-ping).

@@ -97,13 +97,13 @@ fn body(
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ContentCoding {
+pub(crate) enum ContentCoding {
     Identity,
     Gzip,
 }
 
 /// The one coding that a request names. Names of codings have no case (RFC 9110, section 8.4.1).
-fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, ApiError> {
+pub(crate) fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, ApiError> {
     let mut codings = headers.get_all(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
     let (coding, another) = (codings.next().unwrap_or_default(), codings.next());
     match coding.to_ascii_lowercase().as_slice() {

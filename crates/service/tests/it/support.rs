@@ -26,10 +26,25 @@ impl TestServer {
         settings: HttpSettings,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
+        Self::serving(|ctx, any_port| {
+            let settings = HttpSettings { workers: Some(1), ..settings };
+            http::serve(ctx, any_port, &settings, configure)
+        })
+    }
+
+    pub(crate) fn start_asking(
+        configure: fn(&mut ServiceConfig),
+        before_body: fn(&mut ServiceConfig),
+    ) -> Self {
+        Self::serving(|ctx, any_port| {
+            let settings = HttpSettings { workers: Some(1), ..HttpSettings::default() };
+            http::serve_asking(ctx, any_port, &settings, configure, before_body)
+        })
+    }
+
+    fn serving(serve: impl FnOnce(&Context, SocketAddr) -> std::io::Result<SocketAddr>) -> Self {
         let ctx = Context::new("test", Arc::new(SystemClock));
-        let settings = HttpSettings { workers: Some(1), ..settings };
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let address = http::serve(&ctx, any_port, &settings, configure).unwrap();
+        let address = serve(&ctx, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         Self { ctx, address, client: Client::new() }
     }
 

@@ -93,7 +93,8 @@ impl From<FoundExport> for StatusBody {
     fn from(found: FoundExport) -> Self {
         let FoundExport { export, resources, received_bytes } = found;
         let status = |resource: Resource| {
-            let received_bytes = received_bytes.get(&resource.id).copied();
+            let is_pending = resource.state == ResourceState::Pending;
+            let received_bytes = received_bytes.get(&resource.id).copied().filter(|_| is_pending);
             SourceStatus { received_bytes, ..resource.into() }
         };
         Self { export: export.into(), sources: resources.into_iter().map(status).collect() }
