@@ -38,6 +38,8 @@ class Scale:
     upload: int
     transfers: tuple[tuple[int, int], ...]
     memory: tuple[int, ...]
+    # Exports and the sources of each; sources of a large one; uploads at once and the bytes of each.
+    settle: tuple[int, int, int, int, int]
 
 
 FULL = Scale(
@@ -52,6 +54,7 @@ FULL = Scale(
     upload=GIB,
     transfers=((MIB, 15), (64 * MIB, 7), (GIB, 3), (4 * GIB, 2)),
     memory=(GIB, 5 * GIB),
+    settle=(10_000, 20, 1000, 64, 64 * MIB),
 )
 QUICK = Scale(
     seconds=3,
@@ -65,6 +68,7 @@ QUICK = Scale(
     upload=8 * MIB,
     transfers=((64 * KIB, 3), (8 * MIB, 2)),
     memory=(4 * MIB, 16 * MIB),
+    settle=(20, 20, 50, 8, 2 * MIB),
 )
 
 

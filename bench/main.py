@@ -27,6 +27,7 @@ PARTS = {
     "upload": "upload",
     "ready": "ready",
     "download": "download",
+    "settle": "settle",
     "memory": "memory",
 }
 # Above it the machine is too busy with something else.

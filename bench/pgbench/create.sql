@@ -13,9 +13,10 @@ counted AS (
     INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export),
 asked AS (
     INSERT INTO resources (export_id, id, position, application, resource, filters, expires_at, event_id,
-                           requested_at, deadline_at)
+                           requested_at, deadline_at, tries_left, ask_again_at)
     SELECT export.id, source.id, source.place - 1, source.application, source.resource, source.filters,
-           source.expires_at, source.event_id, export.created_at, now() + interval '1 day'
+           source.expires_at, source.event_id, export.created_at, now() + interval '1 day',
+           2, now() + interval '1 day' / 7
     FROM export, unnest(
         ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[:application::text, :application::text],
         ARRAY['exampleResource', 'anotherExampleResource'], ARRAY[:filters::json, NULL],

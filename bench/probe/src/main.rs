@@ -3,6 +3,7 @@
 
 mod events;
 mod kafka;
+mod settle;
 mod summary;
 mod topic;
 
@@ -21,7 +22,9 @@ struct Arguments {
 enum Command {
     /// Create exports at a steady rate and read their events.
     Events(events::Options),
-    /// The same without the platform: send records and read them.
+    /// Create exports, deliver for all of their sources, and time each step.
+    Settle(settle::Options),
+    /// The same as events, without the platform: send records and read them.
     Kafka(kafka::Options),
     /// Tell how many records a topic has taken.
     EndOffsets(topic::Topic),
@@ -31,6 +34,7 @@ enum Command {
 async fn main() -> Result<()> {
     let report = match Arguments::parse().command {
         Command::Events(options) => serde_json::to_value(events::measure(options).await?)?,
+        Command::Settle(options) => serde_json::to_value(settle::measure(options).await?)?,
         Command::Kafka(options) => serde_json::to_value(kafka::measure(options).await?)?,
         Command::EndOffsets(topic) => serde_json::json!({ "records": topic.end_offsets()?.total() }),
     };
