@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod check;
 mod content;
+mod credential;
 mod judge;
 mod kafka;
 mod ledger;
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 pub use arguments::Arguments;
 use arguments::ReportFormat;
 use check::Check;
+use credential::Credential;
 use kafka::Kafka;
 use ledger::Ledger;
 use report::{Finding, Report};
@@ -67,11 +69,13 @@ pub async fn run_and_print(arguments: &Arguments) -> ExitCode {
 /// # Errors
 /// When they cannot be run: the key file, Kafka or the listener cannot be used.
 pub async fn run(arguments: &Arguments, listener: TcpListener) -> anyhow::Result<Report> {
-    let key = read_key(arguments)?;
+    let credential =
+        if arguments.bearer { Credential::Bearer } else { Credential::Key(read_key(arguments)?) };
     let kafka = Kafka::connect(arguments).await?;
     let ledger = Arc::new(Ledger::default());
     let idle_timeout = IDLE_TIMEOUT.min(Duration::from_secs(arguments.answer_within));
-    let server = server::serve(listener, InternalApi { ledger: Arc::clone(&ledger), key, idle_timeout })?;
+    let server =
+        server::serve(listener, InternalApi { ledger: Arc::clone(&ledger), credential, idle_timeout })?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     let report = play(arguments, ledger, kafka).await;

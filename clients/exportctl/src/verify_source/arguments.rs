@@ -58,6 +58,9 @@ pub struct Arguments {
     /// File that holds the key that the application sends. Without it the key is `verify-source`.
     #[arg(long, env = "KEY_FILE", value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// The application shows a token instead of a key: `Authorization: Bearer`. Any token will do.
+    #[arg(long, conflicts_with = "key_file")]
+    pub bearer: bool,
     /// How long one answer may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub answer_within: u64,

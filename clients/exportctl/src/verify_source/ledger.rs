@@ -16,8 +16,11 @@ use uuid::Uuid;
 
 use super::{content::Content, request::Request};
 
-/// Most requests for other things that are remembered.
+/// Most requests for other things that are remembered, and as many that name an export of ours.
 const MAX_STRAYS: usize = 20;
+
+/// Most posts of one case; an application that sends again without a pause would fill the memory.
+const MAX_ATTEMPTS: usize = 1000;
 
 /// How one post is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,8 @@ pub(crate) enum KeySent {
     Repeated,
     /// Another one.
     Wrong,
+    /// Beside a token.
+    BesideToken,
 }
 
 /// The head of a post.
@@ -325,16 +330,19 @@ impl Ledger {
     /// Notes what belongs to no case.
     pub(crate) fn note_stray(&self, stray: Stray) {
         self.change(|state| {
-            if state.strays.len() < MAX_STRAYS {
+            if state.strays.iter().filter(|known| known.ours == stray.ours).count() < MAX_STRAYS {
                 state.strays.push(stray);
             }
         });
     }
 
     /// A post has come for a case: its number, how it is to be met, and in which format data was asked for.
-    /// None when there is no such case.
+    /// None when there is no such case, or it had too many posts.
     pub(crate) fn begin(&self, export_id: Uuid, head: Head) -> Option<(usize, Behaviour, String)> {
-        self.with_case(export_id, |case| {
+        let begun = self.with_case(export_id, |case| {
+            if case.attempts.len() >= MAX_ATTEMPTS {
+                return None;
+            }
             let (arrived, behaviour) = (Instant::now(), case.script.next());
             case.attempts.push(Attempt {
                 arrived,
@@ -344,8 +352,9 @@ impl Ledger {
                 ended: None,
                 status: None,
             });
-            (case.attempts.len() - 1, behaviour, case.request.format.clone())
-        })
+            Some((case.attempts.len() - 1, behaviour, case.request.format.clone()))
+        });
+        begun.flatten()
     }
 
     /// A post's body is whole, or will never be.

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_contract_and_what_to_mend() {
         let text = report().to_string();
-        assert!(text.contains("FAIL  key               S0-17        sends its key"), "{text}");
+        assert!(text.contains("FAIL  key               S0-17        shows its key"), "{text}");
         assert!(text.contains("\n      mend: Send it.\n            On every request.\n"), "{text}");
         assert!(
             text.ends_with("1 passed, 1 failed, 0 warnings, 0 not checked\n`inventory` is NOT verified.\n")
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((&report["passed"], &report["application"]), (&json!(false), &json!("inventory")));
         assert_eq!(
             report["checks"][1],
-            json!({"check": "key", "contract": "S0-17", "promise": "sends its key as x-rh-exports-psk, once",
+            json!({"check": "key", "contract": "S0-17", "promise": "shows its key or token as a header, once",
                 "verdict": "fail", "detail": "it was missing", "mend": "Send it.\nOn every request."})
         );
     }

@@ -17,16 +17,14 @@ use actix_web::{
     },
     rt, web,
 };
-use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::{
-    ledger::{Behaviour, Head, KeySent, Ledger, Stray},
+    credential::Credential,
+    ledger::{Behaviour, Head, Ledger, Stray},
     receive::{Expected, Pace, receive},
     target::Target,
 };
-
-const KEY_HEADER: HeaderName = HeaderName::from_static("x-rh-exports-psk");
 
 /// How late a slow platform answers, once it has read.
 const LATE: Duration = Duration::from_secs(2);
@@ -39,8 +37,8 @@ const LONGEST_HOLD: Duration = Duration::from_mins(1);
 pub(crate) struct InternalApi {
     /// What was asked.
     pub(crate) ledger: Arc<Ledger>,
-    /// The key that the application should send.
-    pub(crate) key: String,
+    /// What the application should show.
+    pub(crate) credential: Credential,
     /// How long a body may bring nothing.
     pub(crate) idle_timeout: Duration,
 }
@@ -143,16 +141,16 @@ async fn meet(
 
 /// Finds the case of a request and notes its head; what belongs to none is noted as such.
 fn begin<'a>(api: &'a InternalApi, req: &HttpRequest) -> Option<(Post<'a>, Expected)> {
-    let key_in_url = names_key(req, &api.key);
+    let key_in_url = api.credential.is_in_url(req);
     let target = Target::parse(req.path()).filter(|_| req.method() == Method::POST);
     let why = match &target {
         None => "is no path of an answer",
         Some(target) => match mismatch(&api.ledger, target) {
             Some(why) => why,
-            None => return begin_post(api, head(req, &api.key, key_in_url), target),
+            None => return begin_post(api, head(req, &api.credential, key_in_url), target),
         },
     };
-    let path = req.path().replace(&api.key, "***");
+    let path = api.credential.hide(req.path());
     let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
     let ours = api.ledger.look(|state| state.cases.keys().any(|id| path.contains(&id.to_string())));
     api.ledger.note_stray(Stray { what: format!("{} {path} {why}", req.method()), ours, key_in_url });
@@ -176,18 +174,11 @@ fn mismatch(ledger: &Ledger, target: &Target) -> Option<&'static str> {
     })
 }
 
-fn head(req: &HttpRequest, key: &str, key_in_url: bool) -> Head {
+fn head(req: &HttpRequest, credential: &Credential, key_in_url: bool) -> Head {
     let headers = req.headers();
-    let mut keys = headers.get_all(KEY_HEADER);
-    let key = match (keys.next(), keys.next()) {
-        (None, _) => KeySent::Missing,
-        (Some(_), Some(_)) => KeySent::Repeated,
-        (Some(sent), None) if sent.as_bytes() == key.as_bytes() => KeySent::Right,
-        (Some(_), None) => KeySent::Wrong,
-    };
     let encoding = text(headers, &header::CONTENT_ENCODING).map(|coding| coding.trim().to_ascii_lowercase());
     Head {
-        key,
+        key: credential.sent(headers),
         key_in_url,
         content_type: text(headers, &header::CONTENT_TYPE),
         content_encoding: encoding.filter(|coding| !coding.is_empty() && coding != "identity"),
@@ -197,11 +188,6 @@ fn head(req: &HttpRequest, key: &str, key_in_url: bool) -> Head {
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-fn names_key(req: &HttpRequest, key: &str) -> bool {
-    let uri = req.uri().to_string();
-    uri.contains(key) || percent_decode_str(&uri).decode_utf8_lossy().contains(key)
 }
 
 fn refuse(status: u16, retry_after: Option<u64>) -> HttpResponse {

@@ -6,6 +6,7 @@ use super::stage::Stage;
 pub(crate) async fn explain(stage: &Stage<'_>) -> String {
     let arguments = stage.arguments;
     let key = match &arguments.key_file {
+        _ if arguments.bearer => "none: it shows a token of its issuer, which it can reach".to_owned(),
         Some(file) => format!("the one in {}", file.display()),
         None => "`verify-source`".to_owned(),
     };

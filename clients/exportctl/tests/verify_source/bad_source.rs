@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     NoKey,
     KeyTwice,
     OtherKey,
+    TokenBesideKey,
+    TokenInsteadOfKey,
     KeyInUrl,
     OtherPath,
     OtherResource,
@@ -65,6 +67,17 @@ pub(crate) enum Fault {
     NoCsv,
     CommitsEarly,
     NeverCommits,
+    // What is only warned of.
+    NoContentType,
+    LineFeeds,
+    DataInOnePiece,
+    IgnoresUnknownFilters,
+    DropsFormats,
+    EmptyMessages,
+    RepeatsAnswers,
+    SteadyWaits,
+    GivesUpWhenUnauthorized,
+    TriesRefusalsAgain,
 }
 
 /// The running application; dropped, it ends.
@@ -200,7 +213,9 @@ impl Source {
             Some(filters) if filters.values().any(Value::is_null) && fault == Fault::DropsNullFilters => {
                 return None;
             }
-            Some(filters) if filters.keys().any(|name| name != "kind") => {
+            Some(filters)
+                if filters.keys().any(|name| name != "kind") && fault != Fault::IgnoresUnknownFilters =>
+            {
                 return (fault != Fault::DropsUnknownFilters)
                     .then_some(Answer::Error(400, "there is only the filter kind"));
             }
@@ -215,6 +230,7 @@ impl Source {
             "csv" if fault == Fault::NoCsv => None,
             "csv" => Some(self.csv(rows)),
             _ if fault == Fault::InventsFormats => Some(self.json(rows)),
+            _ if fault == Fault::DropsFormats => None,
             _ => Some(Answer::Error(400, "there are json and csv")),
         }
     }
@@ -234,8 +250,10 @@ impl Source {
             .into_iter()
             .chain(rows.map(|(n, kind)| format!("{n},{kind}\r\n")))
             .collect();
-        if self.fault == Fault::RaggedCsv {
-            text.push_str("50\r\n");
+        match self.fault {
+            Fault::RaggedCsv => text.push_str("50\r\n"),
+            Fault::LineFeeds => text = text.replace("\r\n", "\n"),
+            _ => {}
         }
         Answer::Data(text, "text/csv")
     }
@@ -251,6 +269,7 @@ impl Source {
                 sent.ok().and_then(|answer| answer.headers().get("retry-after")?.to_str().ok()?.parse().ok());
             match status {
                 None if fault == Fault::NoRetryWhenCut => return true,
+                Some(StatusCode::UNAUTHORIZED) if fault == Fault::GivesUpWhenUnauthorized => return true,
                 Some(StatusCode::SERVICE_UNAVAILABLE) if fault == Fault::NoRetryWhenUnavailable => {
                     return true;
                 }
@@ -260,6 +279,13 @@ impl Source {
                         let other = Answer::Error(500, "on second thoughts");
                         let _ = self.post(request, &other).send().await;
                     }
+                    if fault == Fault::RepeatsAnswers {
+                        let _ = self.post(request, answer).send().await;
+                    }
+                    return true;
+                }
+                Some(_) if fault == Fault::TriesRefusalsAgain => {
+                    let _ = self.post(request, answer).send().await;
                     return true;
                 }
                 Some(_) if fault == Fault::EndsOnRefusal => return false,
@@ -269,7 +295,9 @@ impl Source {
             let told = told.filter(|_| fault != Fault::IgnoresRetryAfter).map(Duration::from_secs);
             let restless = [Fault::NoBackoff, Fault::HammersWhenUnauthorized].contains(&fault);
             sleep(if restless { Duration::from_millis(1) } else { wait.max(told.unwrap_or_default()) }).await;
-            wait *= 2;
+            if fault != Fault::SteadyWaits {
+                wait *= 2;
+            }
         }
     }
 
@@ -288,9 +316,12 @@ impl Source {
             url.push_str("?psk=verify%2Dsource");
         }
         let mut post = self.client.post(url);
-        if fault != Fault::NoKey {
+        if ![Fault::NoKey, Fault::TokenInsteadOfKey].contains(&fault) {
             post = post
                 .header("x-rh-exports-psk", if fault == Fault::OtherKey { "\"verify-source\"" } else { KEY });
+        }
+        if [Fault::TokenBesideKey, Fault::TokenInsteadOfKey].contains(&fault) {
+            post = post.bearer_auth("a.token");
         }
         if fault == Fault::KeyTwice {
             post = post.header("x-rh-exports-psk", KEY);
@@ -298,6 +329,9 @@ impl Source {
         match answer {
             Answer::Error(_, message) if fault == Fault::MalformedReports => {
                 post.json(&json!({"msg": message}))
+            }
+            Answer::Error(code, _) if fault == Fault::EmptyMessages => {
+                post.json(&json!({"message": "", "error": code}))
             }
             Answer::Error(code, message) => post.json(&json!({"message": message, "error": code})),
             Answer::Data(text, content_type) => {
@@ -307,9 +341,15 @@ impl Source {
                 if fault == Fault::BrokenGzip {
                     post = post.header("content-encoding", "gzip");
                 }
-                let wrong = fault == Fault::WrongContentType;
-                post.header("content-type", if wrong { "image/png" } else { content_type })
-                    .body(body(text, fault == Fault::Stalls))
+                post = match fault {
+                    Fault::NoContentType => post,
+                    Fault::WrongContentType => post.header("content-type", "image/png"),
+                    _ => post.header("content-type", *content_type),
+                };
+                match fault {
+                    Fault::DataInOnePiece => post.body(format!("{text}{}", " ".repeat(2 * 1024 * 1024))),
+                    _ => post.body(body(text, fault == Fault::Stalls)),
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Runs at the same time: they mostly wait.
 const PARALLEL: usize = 6;
 
-const FAULTS: [(Fault, Check); 36] = [
+const FAULTS: [(Fault, Check); 38] = [
     (Fault::Deaf, Check::Answers),
     (Fault::JsonLines, Check::Json),
     (Fault::RaggedCsv, Check::Csv),
@@ -34,6 +34,8 @@ const FAULTS: [(Fault, Check); 36] = [
     (Fault::NoKey, Check::Key),
     (Fault::KeyTwice, Check::Key),
     (Fault::OtherKey, Check::Key),
+    (Fault::TokenBesideKey, Check::Key),
+    (Fault::TokenInsteadOfKey, Check::Key),
     (Fault::KeyInUrl, Check::KeyNotInUrl),
     (Fault::OtherPath, Check::Path),
     (Fault::OtherResource, Check::Path),
@@ -55,6 +57,19 @@ const FAULTS: [(Fault, Check); 36] = [
     (Fault::NeverCommits, Check::Commit),
 ];
 
+const WARNINGS: [(Fault, Check); 10] = [
+    (Fault::NoContentType, Check::ContentType),
+    (Fault::LineFeeds, Check::Csv),
+    (Fault::DataInOnePiece, Check::Streaming),
+    (Fault::IgnoresUnknownFilters, Check::UnknownFilter),
+    (Fault::DropsFormats, Check::UnknownFormat),
+    (Fault::EmptyMessages, Check::ErrorReport),
+    (Fault::RepeatsAnswers, Check::Once),
+    (Fault::SteadyWaits, Check::Backoff),
+    (Fault::GivesUpWhenUnauthorized, Check::Unauthorized),
+    (Fault::TriesRefusalsAgain, Check::Refusals),
+];
+
 async fn find(fault: Fault, check: Check) -> Option<Finding> {
     let run = Run::new("things").await;
     let group = run.topic.name.clone();
@@ -72,15 +87,37 @@ async fn find(fault: Fault, check: Check) -> Option<Finding> {
     report.findings.get(&check).cloned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn s0_17_each_way_of_being_bad_fails_its_check() {
-    let runs = stream::iter(FAULTS).map(async |(fault, check)| (fault, check, find(fault, check).await));
+/// Those whose check did not end with `expected` and what to mend.
+async fn missed(faults: &[(Fault, Check)], expected: Verdict) -> Vec<(Fault, Option<Finding>)> {
+    let runs = stream::iter(faults.iter().copied());
+    let runs = runs.map(async |(fault, check)| (fault, find(fault, check).await));
     let found: Vec<_> = runs.buffer_unordered(PARALLEL).collect().await;
-    let failed = |finding: &Option<Finding>| {
-        finding.as_ref().is_some_and(|finding| finding.verdict == Verdict::Fail && finding.mend.is_some())
+    let as_expected = |finding: &Option<Finding>| {
+        finding.as_ref().is_some_and(|finding| finding.verdict == expected && finding.mend.is_some())
     };
-    let missed: Vec<_> = found.iter().filter(|(.., finding)| !failed(finding)).collect();
+    found.into_iter().filter(|(_, finding)| !as_expected(finding)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_of_being_bad_fails_its_check() {
+    let missed = missed(&FAULTS, Verdict::Fail).await;
     assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_be_better_is_warned_of() {
+    let missed = missed(&WARNINGS, Verdict::Warn).await;
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_17b_a_token_is_verified_instead_of_a_key() {
+    for (fault, expected) in [(Fault::TokenInsteadOfKey, Verdict::Pass), (Fault::None, Verdict::Fail)] {
+        let run = Run::new("things").await;
+        let _source = bad_source::start(&run, fault).await;
+        let report = run.with(&["--bearer", "--only", "key,key-not-in-url"]).report().await;
+        assert_eq!(report.findings[&Check::Key].verdict, expected, "{report}");
+    }
 }
 
 #[test]

@@ -26,17 +26,23 @@ fn uploads(state: &State) -> impl Iterator<Item = (&Case, &Attempt, u64)> {
 pub(super) fn key(state: &State) -> Finding {
     let sent = |key| posts(state).filter(move |(_, attempt)| attempt.head.key == key).count();
     let all = posts(state).count();
-    let mend = "Send the header x-rh-exports-psk exactly once on every post, with the key and nothing else, \
-                not even quotes or `Bearer`.";
-    match (sent(KeySent::Missing), sent(KeySent::Repeated), sent(KeySent::Wrong)) {
-        _ if all == 0 => Finding::skip("no post came"),
-        (0, 0, 0) => Finding::pass(format!("on {all} posts")),
-        (0, 0, wrong) => Finding::fail(format!("it was another one on {wrong} of {all} posts"), mend),
-        (0, repeated, _) => {
-            Finding::fail(format!("it was there more than once on {repeated} of {all} posts"), mend)
-        }
-        (missing, ..) => Finding::fail(format!("it was missing on {missing} of {all} posts"), mend),
+    if all == 0 {
+        return Finding::skip("no post came");
     }
+    let mend = "Send the header x-rh-exports-psk exactly once on every post, with the key and nothing else, \
+                not even quotes; with --bearer `Authorization: Bearer` and the token.";
+    for (wrong, what) in [
+        (KeySent::Missing, "it was missing"),
+        (KeySent::Repeated, "it was there more than once"),
+        (KeySent::Wrong, "it was another one"),
+        (KeySent::BesideToken, "a token, by which the platform goes then, was beside it"),
+    ] {
+        let count = sent(wrong);
+        if count > 0 {
+            return Finding::fail(format!("{what} on {count} of {all} posts"), mend);
+        }
+    }
+    Finding::pass(format!("on {all} posts"))
 }
 
 pub(super) fn key_not_in_url(state: &State) -> Finding {
