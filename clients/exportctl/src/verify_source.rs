@@ -4,6 +4,7 @@
 //! ([`scenarios`]), and says what was found ([`judge`], [`report`]). Only exports that it asked for are judged.
 
 pub mod arguments;
+mod case;
 pub mod check;
 mod content;
 mod credential;

@@ -23,7 +23,7 @@ pub struct Arguments {
     /// The name under which the application is registered.
     #[arg(long)]
     pub application: String,
-    /// A resource that it offers; a small one is best, it is asked for some thirty times.
+    /// A resource that it offers; a small one is best, it is asked for about forty times.
     #[arg(long)]
     pub resource: String,
     /// The formats in which it offers the resource. The others must be answered with an error report.

@@ -81,8 +81,8 @@ impl Kafka {
         let headers = OwnedHeaders::new()
             .insert(header("application", record.application.as_str()))
             .insert(header("x-rh-identity", record.identity.as_str()));
-        let message =
-            FutureRecord::to(&self.topic).key(&record.key).payload(&record.payload).headers(headers);
+        let mut message = FutureRecord::to(&self.topic).key(&record.key).headers(headers);
+        message.payload = record.payload.as_ref();
         let sent = self.producer.send(message, BROKER_TIMEOUT).await;
         let delivery = sent
             .map_err(|(error, _)| error)

@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
+    case::{Body, ErrorReport},
     content,
-    ledger::{Body, ErrorReport},
     target::Action,
 };
 

@@ -20,8 +20,9 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{
+    case::{Behaviour, Head},
     credential::Credential,
-    ledger::{Behaviour, Head, Ledger, Stray},
+    ledger::{Ledger, Stray},
     receive::{Expected, Pace, receive},
     target::Target,
 };

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::{
     arguments::Arguments,
+    case::{Case, Script, Settled},
     check::Check,
     kafka::{Kafka, Place},
-    ledger::{Case, Ledger, Script, Settled},
+    ledger::Ledger,
     report::{Finding, Report},
     request::{Record, Request},
 };
@@ -143,9 +144,9 @@ impl Stage<'_> {
     pub(crate) fn instead(&self, export_id: Uuid) -> String {
         let came = self.case(export_id, |case| {
             case.attempts.last().map(|attempt| match &attempt.body {
-                super::ledger::Body::Report(Err(wrong)) => format!("its error report was refused: {wrong}"),
-                super::ledger::Body::Broken(wrong) => format!("its data was refused: {wrong}"),
-                super::ledger::Body::Stalled(limit) => {
+                super::case::Body::Report(Err(wrong)) => format!("its error report was refused: {wrong}"),
+                super::case::Body::Broken(wrong) => format!("its data was refused: {wrong}"),
+                super::case::Body::Stalled(limit) => {
                     format!("its data stopped coming for {}", seconds(*limit))
                 }
                 _ => "what it sent did not come to its end".to_owned(),

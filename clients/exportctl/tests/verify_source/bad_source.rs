@@ -21,64 +21,12 @@ use serde_json::{Value, json};
 use testkit::poll_until;
 use tokio::{sync::Mutex, task::JoinHandle, time::sleep};
 
-use crate::support::{APPLICATION, Run};
+use crate::{
+    fault::Fault,
+    support::{APPLICATION, Run},
+};
 
 const KEY: &str = "verify-source";
-
-/// A way of being bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    Deaf,
-    JsonLines,
-    RaggedCsv,
-    WrongContentType,
-    UnknownEncoding,
-    BrokenGzip,
-    Stalls,
-    IgnoresFilters,
-    RefusesEmptyFilters,
-    DropsNullFilters,
-    DropsUnknownFilters,
-    InventsResources,
-    InventsFormats,
-    MalformedReports,
-    NoKey,
-    KeyTwice,
-    OtherKey,
-    TokenBesideKey,
-    TokenInsteadOfKey,
-    KeyInUrl,
-    OtherPath,
-    OtherResource,
-    OtherDataForCopies,
-    AnswersTwice,
-    EndsOnMalformed,
-    AnswersForOthers,
-    OneAtATime,
-    Impatient,
-    NoRetryWhenCut,
-    NoRetryWhenUnavailable,
-    IgnoresRetryAfter,
-    NoBackoff,
-    HammersWhenUnauthorized,
-    RetriesRefusals,
-    EndsOnRefusal,
-    NoCsv,
-    CommitsEarly,
-    NeverCommits,
-    // What is only warned of.
-    NoContentType,
-    LineFeeds,
-    DataInOnePiece,
-    IgnoresUnknownFilters,
-    DropsFormats,
-    EmptyMessages,
-    RepeatsAnswers,
-    SteadyWaits,
-    GivesUpWhenUnauthorized,
-    TriesRefusalsAgain,
-}
 
 /// The running application; dropped, it ends.
 pub(crate) struct BadSource(JoinHandle<()>);

@@ -8,10 +8,7 @@ use exportctl::verify_source::{
 };
 use futures_util::{StreamExt as _, stream};
 
-use crate::{
-    bad_source::{self, Fault},
-    support::Run,
-};
+use crate::{bad_source, fault::Fault, support::Run};
 
 /// Runs at the same time: they mostly wait.
 const PARALLEL: usize = 6;

@@ -5,6 +5,7 @@
 
 mod bad_source;
 mod demo;
+mod fault;
 mod faults;
 mod program;
 mod shared_topic;

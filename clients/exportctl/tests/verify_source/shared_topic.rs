@@ -10,7 +10,8 @@ use rdkafka::{
 use testkit::TestTopic;
 
 use crate::{
-    bad_source::{self, Fault},
+    bad_source,
+    fault::Fault,
     support::{APPLICATION, Run},
 };
 

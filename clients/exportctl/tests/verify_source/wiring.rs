@@ -1,7 +1,8 @@
 //! The most common first failure: nothing comes. And the program itself: its exit codes and its formats.
 
 use crate::{
-    bad_source::{self, Fault},
+    bad_source,
+    fault::Fault,
     support::{APPLICATION, Run},
 };
 

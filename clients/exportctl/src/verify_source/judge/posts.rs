@@ -1,7 +1,8 @@
 //! How each post looked.
 
 use crate::verify_source::{
-    ledger::{Attempt, Body, Case, KeySent, State},
+    case::{Attempt, Body, Case, KeySent},
+    ledger::State,
     report::Finding,
     stage::seconds,
 };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::verify_source::{
-    ledger::{Case, Settled, State},
+    case::{Case, Settled},
+    ledger::State,
     report::Finding,
     stage::seconds,
 };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::verify_source::{
+    case::{Behaviour, Script},
     check::Check,
-    ledger::{Behaviour, Script},
     report::Finding,
     stage::{Stage, Stop, seconds},
 };
@@ -27,7 +27,7 @@ async fn ask(stage: &Stage<'_>, purpose: &str, behaviours: &[Behaviour]) -> Resu
 }
 
 fn gaps(stage: &Stage<'_>, id: Uuid) -> Vec<Duration> {
-    stage.case(id, super::super::ledger::Case::gaps).unwrap_or_default()
+    stage.case(id, super::super::case::Case::gaps).unwrap_or_default()
 }
 
 fn list(gaps: &[Duration]) -> String {

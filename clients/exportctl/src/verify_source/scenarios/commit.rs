@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::verify_source::{
+    case::{Behaviour, Script},
     check::Check,
-    ledger::{Behaviour, Script},
     report::Finding,
     stage::{Stage, Stop, seconds},
 };

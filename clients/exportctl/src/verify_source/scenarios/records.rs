@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::verify_source::{
+    case::{Behaviour, Script},
     check::Check,
-    ledger::{Behaviour, Script, State},
+    ledger::State,
     report::Finding,
     request::Request,
     stage::{Stage, Stop},
@@ -12,6 +13,10 @@ use crate::verify_source::{
 
 /// No application is registered under it.
 const OTHER_APPLICATION: &str = "exportctl-other-application";
+
+/// Values that are no request events.
+const NO_EVENTS: [&[u8]; 5] =
+    [b"", b"no JSON {", b"[]", br#"{"data":{"resource_request":null}}"#, b"\xff\xfe"];
 
 /// How long the first of two answers waits for the second.
 const TOGETHER: Duration = Duration::from_secs(3);
@@ -73,13 +78,15 @@ pub(super) async fn unknown_format(stage: &mut Stage<'_>) -> Result<(), Stop> {
 /// Records that are no events, under the application's name.
 pub(super) async fn malformed(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let mut record = stage.record(&stage.plain(None));
-    for payload in [&b""[..], b"no JSON {", b"[]", br#"{"data":{"resource_request":null}}"#, b"\xff\xfe"] {
-        record.payload = payload.to_vec();
+    record.payload = None;
+    stage.kafka.send(&record).await?;
+    for payload in NO_EVENTS {
+        record.payload = Some(payload.to_vec());
         stage.kafka.send(&record).await?;
     }
     let next = stage.expect_next("records that are no events").await;
     let finding = match &next {
-        Ok(()) => Finding::pass("5 records"),
+        Ok(()) => Finding::pass(format!("{} records", NO_EVENTS.len() + 1)),
         Err(_) => Finding::fail(
             "the request after such records was not answered",
             "Log a record that is no request event, commit its offset and go on: it will never become one.",

@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use crate::verify_source::{
     arguments::DataFormat,
+    case::{Script, Settled},
     check::Check,
     content::Content,
-    ledger::{Script, Settled},
     report::Finding,
     stage::{Stage, Stop, seconds},
     wiring,

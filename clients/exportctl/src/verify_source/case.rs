@@ -1,0 +1,276 @@
+//! One request, how its posts are met, and what came of it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{content::Content, request::Request};
+
+/// Most posts of one case; an application that sends again without a pause would fill the memory.
+const MAX_ATTEMPTS: usize = 1000;
+
+/// How one post is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// As the platform does.
+    Platform,
+    /// With this status, and seconds in Retry-After.
+    Refuse(u16, Option<u64>),
+    /// Read slowly and answered late.
+    Slow,
+    /// Read to its middle; then the connection is broken.
+    Cut,
+    /// Read, and answered when the case is released.
+    Hold,
+}
+
+/// How the posts of one case are met, in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    first: VecDeque<Behaviour>,
+    then: Behaviour,
+    due: bool,
+}
+
+impl Script {
+    /// As the platform does: an answer is due in time, once.
+    pub(crate) fn platform() -> Self {
+        Self { due: true, ..Self::first(&[]) }
+    }
+
+    /// These, then as the platform does.
+    pub(crate) fn first(behaviours: &[Behaviour]) -> Self {
+        Self { first: behaviours.iter().copied().collect(), then: Behaviour::Platform, due: false }
+    }
+
+    /// Always this.
+    pub(crate) fn always(behaviour: Behaviour) -> Self {
+        Self { first: VecDeque::new(), then: behaviour, due: false }
+    }
+
+    fn next(&mut self) -> Behaviour {
+        self.first.pop_front().unwrap_or(self.then)
+    }
+}
+
+/// The key of a post. A wrong one is not kept: it may be real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeySent {
+    /// The right one, once.
+    Right,
+    /// None.
+    Missing,
+    /// More than once.
+    Repeated,
+    /// Another one.
+    Wrong,
+    /// Beside a token.
+    BesideToken,
+}
+
+/// The head of a post.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    /// The header `x-rh-exports-psk`.
+    pub(crate) key: KeySent,
+    /// Whether the key stands in the URL.
+    pub(crate) key_in_url: bool,
+    /// The header.
+    pub(crate) content_type: Option<String>,
+    /// The header, in lower case; None for plain data.
+    pub(crate) content_encoding: Option<String>,
+    /// Sent in chunks, without a length.
+    pub(crate) chunked: bool,
+}
+
+/// An error report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ErrorReport {
+    /// For the customer.
+    pub(crate) message: String,
+    /// Never zero.
+    pub(crate) code: i64,
+}
+
+impl ErrorReport {
+    /// Reads a report as the platform does (S0-19).
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let body: Value =
+            serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
+        let message = body.get("message").and_then(Value::as_str).ok_or("it has no text `message`")?;
+        let code = body.get("error").or_else(|| body.get("code")).and_then(Value::as_i64);
+        match code {
+            None => Err("it has no integer `error`".to_owned()),
+            Some(0) => Err("its `error` is 0".to_owned()),
+            Some(code) => Ok(Self { message: message.to_owned(), code }),
+        }
+    }
+}
+
+/// What a post held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// It was not looked at.
+    Unread,
+    /// Data.
+    Data(Content),
+    /// An error report, or what is wrong with it.
+    Report(Result<ErrorReport, String>),
+    /// It ended before its end, or was not in its encoding.
+    Broken(String),
+    /// Nothing came for so long.
+    Stalled(Duration),
+}
+
+/// One post.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    /// When its head came.
+    pub(crate) arrived: Instant,
+    /// Its head.
+    pub(crate) head: Head,
+    /// When its body was whole.
+    pub(crate) received: Option<Instant>,
+    /// What it held.
+    pub(crate) body: Body,
+    /// When it was over.
+    pub(crate) ended: Option<Instant>,
+    /// What it was answered with; None when it was not.
+    pub(crate) status: Option<u16>,
+}
+
+/// What a source was settled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Data.
+    Data(Content),
+    /// An error.
+    Error(ErrorReport),
+}
+
+/// One request and what came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// What was asked.
+    pub(crate) request: Request,
+    /// What for, as in "a request for csv".
+    pub(crate) purpose: String,
+    /// When.
+    pub(crate) asked: Instant,
+    /// Its posts, in the order of their heads.
+    pub(crate) attempts: Vec<Attempt>,
+    /// The answer that was taken, by which attempt, and when.
+    pub(crate) settled: Option<(Settled, usize, Instant)>,
+    /// Whether the event was sent again.
+    pub(crate) copied: bool,
+    /// Whether a held answer may go.
+    pub(crate) released: bool,
+    script: Script,
+}
+
+impl Case {
+    /// A request that is about to be sent.
+    pub(crate) fn new(request: Request, purpose: &str, script: Script) -> Self {
+        Self {
+            request,
+            purpose: purpose.to_owned(),
+            asked: Instant::now(),
+            attempts: Vec::new(),
+            settled: None,
+            copied: false,
+            released: false,
+            script,
+        }
+    }
+
+    /// A post has come: its number, and how it is to be met. None when there were too many.
+    pub(crate) fn begin(&mut self, head: Head) -> Option<(usize, Behaviour)> {
+        if self.attempts.len() >= MAX_ATTEMPTS {
+            return None;
+        }
+        self.attempts.push(Attempt {
+            arrived: Instant::now(),
+            head,
+            received: None,
+            body: Body::Unread,
+            ended: None,
+            status: None,
+        });
+        Some((self.attempts.len() - 1, self.script.next()))
+    }
+
+    /// What the platform would answer to a post that was received; a first good answer settles the source.
+    pub(crate) fn settle(&mut self, attempt: usize) -> u16 {
+        let answer = match self.attempts.get(attempt).map(|attempt| attempt.body.clone()) {
+            Some(Body::Data(content)) => Settled::Data(content),
+            Some(Body::Report(Ok(report))) => Settled::Error(report),
+            Some(Body::Stalled(_)) => return 408,
+            _ => return 400,
+        };
+        match &self.settled {
+            None => {
+                self.settled = Some((answer, attempt, Instant::now()));
+                202
+            }
+            Some((known, ..)) if same(known, &answer) => 202,
+            Some(_) => 410,
+        }
+    }
+
+    /// Whether an answer is due in time, once.
+    pub(crate) fn is_due(&self) -> bool {
+        self.script.due
+    }
+
+    /// The posts that came after the answer was taken.
+    pub(crate) fn later_attempts(&self) -> &[Attempt] {
+        self.settled.as_ref().and_then(|(_, attempt, _)| self.attempts.get(attempt + 1..)).unwrap_or_default()
+    }
+
+    /// The answer that was taken.
+    pub(crate) fn answer(&self) -> Option<&Settled> {
+        self.settled.as_ref().map(|(settled, ..)| settled)
+    }
+
+    /// How long after each attempt's end the next one came.
+    pub(crate) fn gaps(&self) -> Vec<Duration> {
+        let pairs = self.attempts.windows(2);
+        pairs
+            .map(|pair| pair[1].arrived.saturating_duration_since(pair[0].ended.unwrap_or(pair[0].arrived)))
+            .collect()
+    }
+}
+
+/// Whether the platform would take one answer for the other (S0-47c).
+fn same(one: &Settled, other: &Settled) -> bool {
+    match (one, other) {
+        (Settled::Data(one), Settled::Data(other)) => one.sha256 == other.sha256,
+        (Settled::Error(one), Settled::Error(other)) => one == other,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s0_19_a_report_is_read_as_the_platform_reads_it() {
+        let report = ErrorReport { message: "no".to_owned(), code: 404 };
+        assert_eq!(ErrorReport::parse(br#"{"message":"no","error":404}"#), Ok(report.clone()));
+        assert_eq!(ErrorReport::parse(br#"{"message":"no","code":404}"#), Ok(report));
+        for bad in [
+            "no",
+            "{}",
+            r#"{"message":"x"}"#,
+            r#"{"message":"x","error":"4"}"#,
+            r#"{"message":"x","error":0}"#,
+        ] {
+            assert!(ErrorReport::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
