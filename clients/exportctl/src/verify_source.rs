@@ -20,7 +20,10 @@ mod stage;
 mod target;
 mod wiring;
 
-use std::{collections::BTreeMap, fs, net::TcpListener, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fs, io::IsTerminal as _, net::TcpListener, process::ExitCode, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use tokio::time::timeout;
@@ -47,7 +50,7 @@ pub async fn run_and_print(arguments: &Arguments) -> ExitCode {
     let printed = async {
         let listener = TcpListener::bind(arguments.listen)
             .with_context(|| format!("cannot listen on {}; see --listen", arguments.listen))?;
-        let report = run(arguments, listener).await?;
+        let report = run(arguments, listener, show_progress).await?;
         let text = match arguments.format {
             ReportFormat::Text => report.to_string(),
             ReportFormat::Json => report.to_json()?,
@@ -65,11 +68,20 @@ pub async fn run_and_print(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs all checks that were asked for, with the internal API on `listener`.
+/// A run takes half a minute and waits most of the time: who looks on wants to know for what.
+#[expect(clippy::print_stderr, reason = "for whoever looks on")]
+fn show_progress(purpose: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("… {purpose}");
+    }
+}
+
+/// Runs all checks that were asked for, with the internal API on `listener`. `progress` is told what each
+/// request is about.
 ///
 /// # Errors
 /// When they cannot be run: the key file, Kafka or the listener cannot be used.
-pub async fn run(arguments: &Arguments, listener: TcpListener) -> anyhow::Result<Report> {
+pub async fn run(arguments: &Arguments, listener: TcpListener, progress: fn(&str)) -> anyhow::Result<Report> {
     let credential =
         if arguments.bearer { Credential::Bearer } else { Credential::Key(read_key(arguments)?) };
     let kafka = Kafka::connect(arguments).await?;
@@ -79,7 +91,7 @@ pub async fn run(arguments: &Arguments, listener: TcpListener) -> anyhow::Result
         server::serve(listener, InternalApi { ledger: Arc::clone(&ledger), credential, idle_timeout })?;
     let handle = server.handle();
     let server = tokio::spawn(server);
-    let report = play(arguments, ledger, kafka).await;
+    let report = play(arguments, ledger, kafka, progress).await;
     handle.stop(false).await;
     server.await??;
     report
@@ -93,9 +105,15 @@ fn read_key(arguments: &Arguments) -> anyhow::Result<String> {
     Ok(key.trim().to_owned())
 }
 
-async fn play(arguments: &Arguments, ledger: Arc<Ledger>, kafka: Kafka) -> anyhow::Result<Report> {
+async fn play(
+    arguments: &Arguments,
+    ledger: Arc<Ledger>,
+    kafka: Kafka,
+    progress: fn(&str),
+) -> anyhow::Result<Report> {
     let report = Report { application: arguments.application.clone(), ..Report::default() };
-    let mut stage = Stage { arguments, ledger, kafka, report, watched: BTreeMap::new(), went_on: 0 };
+    let mut stage =
+        Stage { arguments, ledger, kafka, report, watched: BTreeMap::new(), went_on: 0, progress };
     let played = timeout(Duration::from_secs(arguments.timeout), scenarios::play(&mut stage)).await;
     stage.report.stopped = match played {
         Ok(Ok(())) => None,

@@ -133,10 +133,13 @@ impl Report {
     }
 }
 
-/// For people: a line for each check, and below it how to mend what failed.
+/// For people: a line for each check, and below it how to mend what failed. After an early end, what was not
+/// looked at is one line, so that the reason is not out of sight.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (check, Finding { verdict, detail, mend }) in &self.findings {
+        let unreached = |finding: &Finding| self.stopped.is_some() && finding.verdict == Verdict::Skip;
+        for (check, finding) in self.findings.iter().filter(|(_, finding)| !unreached(finding)) {
+            let Finding { verdict, detail, mend } = finding;
             let (name, contract, promise) = (check.name(), check.contract(), check.promise());
             writeln!(f, "{verdict:4}  {name:17} {contract:12} {promise}: {detail}")?;
             if let Some(mend) = mend {
@@ -149,7 +152,9 @@ impl fmt::Display for Report {
             [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Skip].map(|verdict| self.count(verdict));
         writeln!(f, "\n{passed} passed, {failed} failed, {warned} warnings, {skipped} not checked")?;
         if let Some(reason) = &self.stopped {
-            writeln!(f, "The run ended early: {reason}.")?;
+            let names = self.findings.iter().filter(|(_, finding)| unreached(finding));
+            let names: Vec<String> = names.map(|(check, _)| check.name()).collect();
+            writeln!(f, "The run ended early: {reason}. Not checked: {}.", names.join(", "))?;
         }
         let outcome = if self.passed() { "is verified" } else { "is NOT verified" };
         writeln!(f, "`{}` {outcome}.", self.application)
@@ -199,8 +204,11 @@ mod tests {
 
     #[test]
     fn a_run_that_ended_early_did_not_pass() {
-        let report = Report { stopped: Some("the time is up".to_owned()), ..Report::default() };
+        let mut report = Report { stopped: Some("the time is up".to_owned()), ..Report::default() };
+        report.note(Check::Json, Finding::skip("not reached"));
         assert!(!report.passed());
-        assert!(report.to_string().contains("ended early: the time is up."));
+        let text = report.to_string();
+        assert!(text.contains("The run ended early: the time is up. Not checked: json.\n"), "{text}");
+        assert!(!text.contains("skip"), "{text}");
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) watched: BTreeMap<Check, Vec<Uuid>>,
     /// Failures after which the next request was answered.
     pub(crate) went_on: u32,
+    /// Is told what each request is about.
+    pub(crate) progress: fn(&str),
 }
 
 impl Stage<'_> {
@@ -103,6 +105,7 @@ impl Stage<'_> {
         request: Request,
         script: Script,
     ) -> Result<Place, Stop> {
+        (self.progress)(purpose);
         let record = self.record(&request);
         self.ledger.open(request, purpose, script);
         Ok(self.kafka.send(&record).await?)

@@ -87,7 +87,7 @@ async fn find(fault: Fault, check: Check) -> Option<Finding> {
 /// Those whose check did not end with `expected` and what to mend.
 async fn missed(faults: &[(Fault, Check)], expected: Verdict) -> Vec<(Fault, Option<Finding>)> {
     let runs = stream::iter(faults.iter().copied());
-    let runs = runs.map(async |(fault, check)| (fault, find(fault, check).await));
+    let runs = runs.map(|(fault, check)| async move { (fault, find(fault, check).await) });
     let found: Vec<_> = runs.buffer_unordered(PARALLEL).collect().await;
     let as_expected = |finding: &Option<Finding>| {
         finding.as_ref().is_some_and(|finding| finding.verdict == expected && finding.mend.is_some())

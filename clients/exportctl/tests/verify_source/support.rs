@@ -70,7 +70,7 @@ impl Run {
     /// Runs to the end.
     pub(crate) async fn report(self) -> Report {
         let arguments = Cli::try_parse_from(&self.arguments).unwrap().arguments;
-        run(&arguments, self.listener).await.unwrap()
+        run(&arguments, self.listener, |_| ()).await.unwrap()
     }
 }
 
