@@ -120,8 +120,12 @@ pub(crate) enum Body {
     Data(Content),
     /// An error report, or what is wrong with it.
     Report(Result<ErrorReport, String>),
-    /// It ended before its end, or was not in its encoding.
+    /// It ended before its end.
     Broken(String),
+    /// It was not in its encoding.
+    Undecodable(String),
+    /// It was larger than the platform takes by default.
+    TooLarge,
     /// Nothing came for so long.
     Stalled(Duration),
 }
@@ -209,6 +213,7 @@ impl Case {
             Some(Body::Data(content)) => Settled::Data(content),
             Some(Body::Report(Ok(report))) => Settled::Error(report),
             Some(Body::Stalled(_)) => return 408,
+            Some(Body::TooLarge) => return 413,
             _ => return 400,
         };
         match &self.settled {

@@ -66,7 +66,7 @@ pub(crate) async fn receive(
     });
     match looked.await {
         Ok(Ok(body)) => body,
-        Ok(Err(error)) => Body::Broken(format!("its Content-Encoding is not what it is sent in: {error}")),
+        Ok(Err(error)) => Body::Undecodable(error.to_string()),
         Err(error) => Body::Broken(error.to_string()),
     }
 }
@@ -102,7 +102,7 @@ async fn to_file(mut payload: Payload, pace: Pace, idle_timeout: Duration) -> Re
         };
         size_bytes += chunk.len() as u64;
         if size_bytes > MAX_BYTES {
-            return Err(Body::Broken("it is larger than 500 MiB, the platform's default limit".to_owned()));
+            return Err(Body::TooLarge);
         }
         if pace == Pace::Cut {
             break;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     arguments::Arguments,
-    case::{Case, Script, Settled},
+    case::{Body, Case, Script, Settled},
     check::Check,
     kafka::{Kafka, Place},
     ledger::Ledger,
@@ -132,7 +132,7 @@ impl Stage<'_> {
     pub(crate) async fn answer_within(&self, export_id: Uuid, limit: Duration) -> Option<Settled> {
         let look = self.ledger.wait(limit, |state| {
             let case = state.cases.get(&export_id)?;
-            let broken = case.attempts.iter().any(|attempt| attempt.status == Some(400));
+            let broken = case.attempts.iter().any(|attempt| matches!(attempt.status, Some(400 | 413)));
             (case.settled.is_some() || broken).then(|| case.answer().cloned())
         });
         look.await.flatten()
@@ -147,12 +147,13 @@ impl Stage<'_> {
     pub(crate) fn instead(&self, export_id: Uuid) -> String {
         let came = self.case(export_id, |case| {
             case.attempts.last().map(|attempt| match &attempt.body {
-                super::case::Body::Report(Err(wrong)) => format!("its error report was refused: {wrong}"),
-                super::case::Body::Broken(wrong) => format!("its data was refused: {wrong}"),
-                super::case::Body::Stalled(limit) => {
-                    format!("its data stopped coming for {}", seconds(*limit))
+                Body::Report(Err(wrong)) => format!("its error report was refused: {wrong}"),
+                Body::Broken(wrong) | Body::Undecodable(wrong) => format!("its data was refused: {wrong}"),
+                Body::TooLarge => "its data is larger than 500 MiB, the platform's default limit".to_owned(),
+                Body::Stalled(limit) => format!("its data stopped coming for {}", seconds(*limit)),
+                Body::Unread | Body::Data(_) | Body::Report(Ok(_)) => {
+                    "what it sent did not come to its end".to_owned()
                 }
-                _ => "what it sent did not come to its end".to_owned(),
             })
         });
         came.flatten().unwrap_or_else(|| format!("no answer within {}", seconds(self.limit())))

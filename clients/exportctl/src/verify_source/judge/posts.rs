@@ -100,7 +100,9 @@ pub(super) fn encoding(state: &State) -> Finding {
     let mend = "Send plain data, or gzip with Content-Encoding: gzip; the platform knows no other encoding.";
     for (_, attempt) in posts(state) {
         match (attempt.head.content_encoding.as_deref(), &attempt.body) {
-            (Some("gzip" | "x-gzip"), Body::Broken(wrong)) => return Finding::fail(wrong.clone(), mend),
+            (Some("gzip" | "x-gzip"), Body::Undecodable(wrong)) => {
+                return Finding::fail(format!("what was sent as gzip is none: {wrong}"), mend);
+            }
             (None | Some("gzip" | "x-gzip"), _) => {}
             (Some(other), _) => return Finding::fail(format!("Content-Encoding: {other}"), mend),
         }
