@@ -1,0 +1,178 @@
+//! What the internal API is called with (S0-17, S0-17b).
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use reqwest::{Client, RequestBuilder};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::error::BoxError;
+
+/// How long before its end a token is no longer used.
+const TOKEN_MARGIN: Duration = Duration::from_secs(30);
+
+/// How long a token is used whose end is not told.
+const TOKEN_USE: Duration = Duration::from_mins(1);
+
+/// How long the token endpoint may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the internal API is called with. Secrets do not show in debug output.
+#[derive(Clone)]
+pub struct Credentials(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Key(Arc<str>),
+    KeyFile(PathBuf),
+    Bearer(Arc<dyn TokenProvider>),
+}
+
+impl Credentials {
+    /// The key of the application.
+    pub fn key(key: impl AsRef<str>) -> Self {
+        Self(Kind::Key(key.as_ref().trim().into()))
+    }
+
+    /// A file that holds the key of the application. It is read for each call: a key that is replaced in it counts
+    /// at once.
+    pub fn key_file(path: impl Into<PathBuf>) -> Self {
+        Self(Kind::KeyFile(path.into()))
+    }
+
+    /// Bearer tokens, such as those of [`ClientCredentials`].
+    pub fn bearer(provider: impl TokenProvider) -> Self {
+        Self(Kind::Bearer(Arc::new(provider)))
+    }
+
+    /// Puts them into a request.
+    pub(crate) async fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, BoxError> {
+        match &self.0 {
+            Kind::Key(key) => Ok(request.header("x-rh-exports-psk", key.as_ref())),
+            Kind::KeyFile(path) => {
+                let read = tokio::fs::read_to_string(path).await;
+                let key =
+                    read.map_err(|error| format!("reading the key file {}: {error}", path.display()))?;
+                Ok(request.header("x-rh-exports-psk", key.trim()))
+            }
+            Kind::Bearer(provider) => Ok(request.bearer_auth(provider.token().await?)),
+        }
+    }
+
+    /// They were refused: the next try needs others, if there are any.
+    pub(crate) async fn refused(&self) {
+        if let Kind::Bearer(provider) = &self.0 {
+            provider.refused().await;
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Key(_) => "Key(***)",
+            Kind::KeyFile(_) => "KeyFile",
+            Kind::Bearer(_) => "Bearer",
+        })
+    }
+}
+
+/// Where bearer tokens come from.
+pub trait TokenProvider: Send + Sync + 'static {
+    /// A token that is good now. Called for each call to the internal API: keep it until shortly before its end.
+    ///
+    /// # Errors
+    /// When there is none now; the call is tried again later.
+    fn token(&self) -> BoxFuture<'_, Result<String, BoxError>>;
+
+    /// The last token was refused: forget it.
+    fn refused(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Tokens of an OIDC issuer, for a client with a secret (`grant_type=client_credentials`, RFC 6749 section 4.4).
+pub struct ClientCredentials {
+    token_url: String,
+    client_id: String,
+    client_secret: String,
+    parameters: Vec<(String, String)>,
+    http: Client,
+    /// Locked while a token is fetched, so that one is fetched at a time.
+    current: Mutex<Option<(String, Instant)>>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Option<u64>,
+}
+
+impl ClientCredentials {
+    /// A client at the token endpoint of its issuer.
+    pub fn new(
+        token_url: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) -> Self {
+        Self {
+            token_url: token_url.into(),
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            parameters: Vec::new(),
+            http: Client::new(),
+            current: Mutex::new(None),
+        }
+    }
+
+    /// With a further parameter of the token request, such as `scope` or `audience`.
+    #[must_use]
+    pub fn with(mut self, parameter: &str, value: &str) -> Self {
+        self.parameters.push((parameter.to_owned(), value.to_owned()));
+        self
+    }
+
+    async fn fetch(&self) -> Result<Granted, BoxError> {
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend(self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let request = self.http.post(&self.token_url).basic_auth(&self.client_id, Some(&self.client_secret));
+        let response = request.form(&form).timeout(TOKEN_TIMEOUT).send().await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(format!("the token endpoint answered {status}").into());
+        }
+        Ok(response.json().await?)
+    }
+}
+
+impl TokenProvider for ClientCredentials {
+    fn token(&self) -> BoxFuture<'_, Result<String, BoxError>> {
+        Box::pin(async {
+            let mut current = self.current.lock().await;
+            if let Some((token, until)) = &*current
+                && Instant::now() < *until
+            {
+                return Ok(token.clone());
+            }
+            let granted = self.fetch().await?;
+            let good_for = granted.expires_in.map_or(TOKEN_USE, Duration::from_secs);
+            let until = Instant::now() + good_for.saturating_sub(TOKEN_MARGIN);
+            *current = Some((granted.access_token.clone(), until));
+            Ok(granted.access_token)
+        })
+    }
+
+    fn refused(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { *self.current.lock().await = None })
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,289 @@
+//! What is sent, seen from the other side of the connection.
+
+use std::{io::Write as _, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
+    time::timeout,
+};
+
+use super::*;
+use crate::{ClientCredentials, Credentials, Format};
+
+/// A request as it came over the wire, head and body.
+struct Received {
+    head: String,
+    body: Vec<u8>,
+    at: Instant,
+}
+
+/// Answers one request for each of `answers` (a status and further lines of the head, or nothing: the connection
+/// is closed), each on a connection of its own.
+async fn serve(listener: TcpListener, answers: Vec<&'static str>) -> Vec<Received> {
+    let mut received = Vec::new();
+    for answer in answers {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 8 * 1024];
+        while !is_whole(&bytes) {
+            // An error is a connection that was reset in the middle of a body.
+            let count = connection.read(&mut buffer).await.unwrap_or(0);
+            if count == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&buffer[..count]);
+        }
+        answer_with(connection, answer).await;
+        // A body that fails at once may take the head with it.
+        let end_of_head =
+            bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
+        let body = bytes.split_off(end_of_head);
+        let head = String::from_utf8(bytes).unwrap().to_ascii_lowercase();
+        received.push(Received { head, body, at: Instant::now() });
+    }
+    received
+}
+
+async fn answer_with(mut connection: TcpStream, answer: &str) {
+    if !answer.is_empty() {
+        let (head, body) = answer.split_once('|').unwrap_or((answer, ""));
+        let length = body.len();
+        let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        connection.write_all(head.as_bytes()).await.unwrap();
+    }
+}
+
+/// A chunked body ends with a chunk of length 0, a sized one when all is there.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    match length {
+        Some(length) => body.len() >= length.parse().unwrap(),
+        None => body.ends_with("0\r\n\r\n"),
+    }
+}
+
+fn dechunk(mut body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let end = body.windows(2).position(|window| window == b"\r\n").unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return bytes;
+        }
+        bytes.extend_from_slice(&body[end + 2..end + 2 + length]);
+        body = &body[end + 2 + length + 2..];
+    }
+}
+
+fn request() -> Request {
+    let event = json!({
+        "id": "e", "type": "com.redhat.console.export-service.request", "redhatorgid": "1",
+        "data": {"resource_request": {
+            "uuid": "22222222-2222-4222-8222-222222222222",
+            "export_request_uuid": "11111111-1111-4111-8111-111111111111",
+            "application": "urn:app:billing", "format": "json", "resource": "invoices", "x-rh-identity": "e30="}}
+    });
+    Request::decode(event.to_string().as_bytes()).unwrap()
+}
+
+fn settings(url: &str, credentials: Credentials) -> Settings {
+    let settings = Settings::new("urn:app:billing", "nowhere:1", url, credentials);
+    Settings { first_wait: Duration::from_millis(5), patience: Duration::from_millis(60), ..settings }
+}
+
+/// Delivers what `answer` says to a server that answers with `answers`; returns what it received, and the outcome.
+async fn deliver<F, Fut>(
+    credentials: Credentials,
+    answers: &[&'static str],
+    answer: F,
+) -> (Vec<Received>, Outcome)
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer, Refusal>> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&format!("http://{}", listener.local_addr().unwrap()), credentials);
+    let server = tokio::spawn(serve(listener, answers.to_vec()));
+    let metrics = Metrics::default();
+    let platform = Platform::new(&settings, metrics.clone()).unwrap();
+    let deliveries = Deliveries::new(&settings, platform, metrics, answer);
+    let request = request();
+    let delivered = timeout(Duration::from_secs(20), deliveries.deliver(&request, None));
+    let outcome = delivered.await.expect("the answer gets through");
+    (server.await.unwrap(), outcome)
+}
+
+async fn two_rows(_: Request) -> Result<Answer, Refusal> {
+    Ok(Answer::rows(stream::iter([json!({"n": 1}), json!({"n": 2})]).map(Ok::<_, Refusal>)))
+}
+
+const UPLOAD: &str = "post /app/export/v1/11111111-1111-4111-8111-111111111111/urn:app:billing/\
+                      22222222-2222-4222-8222-222222222222/upload ";
+
+#[tokio::test]
+async fn rows_are_streamed_in_chunks_with_the_key() {
+    let (received, outcome) = deliver(Credentials::key(" the-key\n"), &["202 Accepted"], two_rows).await;
+    let Received { head, body, .. } = &received[0];
+    assert!(head.starts_with(UPLOAD), "{head}");
+    for line in ["transfer-encoding: chunked", "x-rh-exports-psk: the-key", "content-type: application/json"]
+    {
+        assert!(head.contains(line), "{head}");
+    }
+    let rows: Value = serde_json::from_slice(&dechunk(body)).unwrap();
+    assert_eq!((rows, outcome), (json!([{"n": 1}, {"n": 2}]), Outcome::Uploaded));
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_sent_again_from_the_beginning() {
+    let answers = [
+        "503 Service Unavailable",
+        "",
+        "408 Request Timeout",
+        "401 Unauthorized",
+        "429 Too Many Requests",
+        "202 Accepted",
+    ];
+    let (received, outcome) = deliver(Credentials::key("k"), &answers, two_rows).await;
+    assert_eq!((received.len(), outcome), (answers.len(), Outcome::Uploaded));
+    for Received { body, .. } in &received {
+        assert!(serde_json::from_slice::<Vec<Value>>(&dechunk(body)).is_ok_and(|rows| rows.len() == 2));
+    }
+}
+
+#[tokio::test]
+async fn the_wait_that_is_asked_for_is_kept() {
+    let answers = ["503 Service Unavailable\r\nretry-after: 1", "202 Accepted"];
+    let (received, _) = deliver(Credentials::key("k"), &answers, two_rows).await;
+    assert!(received[1].at - received[0].at >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_platform_is_final() {
+    for (answer, expected) in [
+        ("410 Gone", Outcome::SettledBefore),
+        ("404 Not Found", Outcome::Gone),
+        ("413 Payload Too Large", Outcome::Refused),
+        ("400 Bad Request", Outcome::Refused),
+    ] {
+        let (received, outcome) = deliver(Credentials::key("k"), &[answer], two_rows).await;
+        assert_eq!((received.len(), outcome), (1, expected), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_function_refuses_is_reported_until_it_is_taken() {
+    let refuse = async |_: Request| Err(Refusal::unknown_resource(&["invoices"]));
+    let answers = ["503 Service Unavailable", "202 Accepted"];
+    let (received, outcome) = deliver(Credentials::key("k"), &answers, refuse).await;
+    assert_eq!((received.len(), outcome), (2, Outcome::Reported));
+    for Received { head, body, .. } in received {
+        assert!(head.starts_with(&UPLOAD.replace("/upload", "/error")), "{head}");
+        let expected = json!({"error": 404, "message": "there is no such resource; there are: invoices"});
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn data_that_fails_halfway_is_a_refusal_and_no_file() {
+    for panics in [false, true] {
+        let halfway = move |_: Request| async move {
+            let chunks = stream::iter(0..2).map(move |number| {
+                assert!(number == 0 || !panics, "a bug in the application");
+                if number == 0 { Ok(Bytes::from_static(b"[1,")) } else { Err(Refusal::new(507, "full")) }
+            });
+            Ok(Answer::bytes(chunks))
+        };
+        let (received, outcome) = deliver(Credentials::key("k"), &["", "202 Accepted"], halfway).await;
+        assert!(!received[0].body.ends_with(b"0\r\n\r\n"), "the body looks whole");
+        let report: Value = serde_json::from_slice(&received[1].body).unwrap();
+        assert_eq!((&report["error"], outcome), (&json!(if panics { 500 } else { 507 }), Outcome::Reported));
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_panics_is_a_refusal() {
+    let panics = async |_: Request| -> Result<Answer, Refusal> { panic!("a bug in the application") };
+    let (received, _) = deliver(Credentials::key("k"), &["202 Accepted"], panics).await;
+    assert_eq!(serde_json::from_slice::<Value>(&received[0].body).unwrap()["error"], 500);
+}
+
+#[tokio::test]
+async fn what_is_away_for_a_while_is_asked_for_again_and_refused_in_the_end() {
+    let asked = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&asked);
+    let comes_back = move |request| {
+        let asked = Arc::clone(&counted);
+        async move {
+            *asked.lock().await += 1;
+            if *asked.lock().await < 3 { Err(Refusal::later("away")) } else { two_rows(request).await }
+        }
+    };
+    let (_, outcome) = deliver(Credentials::key("k"), &["202 Accepted"], comes_back).await;
+    assert_eq!((*asked.lock().await, outcome), (3, Outcome::Uploaded));
+
+    let stays_away = async |_: Request| Err(Refusal::later("away"));
+    let (received, _) = deliver(Credentials::key("k"), &["202 Accepted"], stays_away).await;
+    let expected = json!({"error": 503, "message": "away"});
+    assert_eq!(serde_json::from_slice::<Value>(&received[0].body).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_upload_that_the_network_does_not_take_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let settings =
+        Settings { stall_limit: Duration::from_millis(200), ..settings(&url, Credentials::key("k")) };
+    let platform = Platform::new(&settings, Metrics::default()).unwrap();
+    let endless = stream::repeat(Bytes::from_static(&[b' '; 64 * 1024])).map(Ok::<_, Refusal>);
+    let (request, data) = (request(), Answer::bytes(endless).into_bytes(Format::Json));
+    // Accepted by the kernel and read by nobody.
+    let upload = platform.upload(&request, data).await;
+    assert!(matches!(upload, Err(NotUploaded::ForNow(reason)) if reason.why.contains("stands still")));
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_in_its_file_counts_at_once() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "old").unwrap();
+    let path = file.path().to_owned();
+    let replacing = move |request| {
+        let path = path.clone();
+        async move {
+            std::fs::write(&path, "new").unwrap();
+            two_rows(request).await
+        }
+    };
+    let credentials = Credentials::key_file(file.path());
+    let (received, _) = deliver(credentials, &["202 Accepted"], replacing).await;
+    assert!(received[0].head.contains("x-rh-exports-psk: new"), "{}", received[0].head);
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_and_again_when_it_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let issuer = tokio::spawn(serve(
+        listener,
+        vec![
+            "200 OK\r\ncontent-type: application/json|{\"access_token\":\"t1\",\"expires_in\":300}",
+            "200 OK\r\ncontent-type: application/json|{\"access_token\":\"t2\",\"expires_in\":300}",
+        ],
+    ));
+    let client = ClientCredentials::new(url, "billing", "a secret").with("audience", "exports");
+    let answers = ["503 Service Unavailable", "401 Unauthorized", "202 Accepted"];
+    let (received, _) = deliver(Credentials::bearer(client), &answers, two_rows).await;
+    let tokens = ["bearer t1", "bearer t1", "bearer t2"];
+    for (Received { head, .. }, token) in received.iter().zip(tokens) {
+        assert!(head.contains(&format!("authorization: {token}")), "{head}");
+    }
+    let asked = issuer.await.unwrap();
+    let form = String::from_utf8_lossy(&asked[0].body).into_owned();
+    assert_eq!(form, "grant_type=client_credentials&audience=exports");
+}

@@ -1,0 +1,74 @@
+//! The programs in `examples/`, as processes.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use e2e::{PATIENCE, SOURCE_APPLICATION, SourceApplication, TestApp};
+use serde_json::json;
+use tempfile::TempDir;
+use testkit::{Process, binary, poll_until};
+
+use crate::support::{customer, wait_for, wanted};
+
+/// The demo, which answers for the usual application. What it is asked for is not among its resources.
+struct Demo {
+    folder: TempDir,
+    arguments: Vec<String>,
+}
+
+impl Demo {
+    fn new(app: &TestApp, further: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let key = folder.path().join("key");
+        std::fs::write(&key, &SourceApplication::named(SOURCE_APPLICATION).key)?;
+        let arguments = [
+            ["--brokers", &app.settings.kafka.brokers],
+            ["--topic", &app.settings.events.topic],
+            ["--group", "demo"],
+            ["--application", SOURCE_APPLICATION],
+            ["--internal-url", &app.internal_url],
+            ["--key-file", &key.to_string_lossy()],
+        ];
+        let arguments = arguments.as_flattened().iter().chain(further).map(ToString::to_string).collect();
+        Ok(Self { folder, arguments })
+    }
+
+    /// Starts it; its log is called `log`.
+    fn start(&self, log: &str) -> Result<Process> {
+        let program = binary("inventory-source")?;
+        Process::start(&program, &self.arguments, [], &self.folder.path().join(log))
+    }
+}
+
+async fn wait_for_log(process: &Process, text: &str) -> Result<()> {
+    let waited = poll_until(PATIENCE, async || Ok(process.log()?.contains(text).then_some(())));
+    waited.await.with_context(|| process.log().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_program_killed_between_answer_and_commit_answers_once_more() {
+    let app = TestApp::start().await;
+    // It commits only when it ends well.
+    // And the group does not wait long for one that is gone.
+    let demo =
+        Demo::new(&app, &["--kafka", "auto.commit.interval.ms=3600000,session.timeout.ms=6000"]).unwrap();
+    let mut killed = demo.start("killed").unwrap();
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    let status = wait_for(&app, &export, "failed").await;
+    assert_eq!(status["sources"][0]["error"], json!(404));
+    wait_for_log(&killed, "answered").await.unwrap();
+    killed.kill().unwrap();
+
+    let mut again = demo.start("again").unwrap();
+    wait_for_log(&again, &format!("{}", export.id)).await.unwrap();
+    wait_for_log(&again, "answered").await.unwrap();
+    assert!(again.terminate(Duration::from_secs(20)).await.unwrap().success(), "{}", again.log().unwrap());
+
+    // Now it is committed, and only what is new is answered.
+    let mut last = demo.start("last").unwrap();
+    let next = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &next, "failed").await;
+    assert!(!last.log().unwrap().contains(&export.id), "{}", last.log().unwrap());
+    last.terminate(Duration::from_secs(20)).await.unwrap();
+    app.end().await;
+}

@@ -1,0 +1,36 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+/// Answers export requests with the rows of SQL queries that are named in a file.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "sql-source", version)]
+pub struct Arguments {
+    /// Where the platform is.
+    #[command(flatten)]
+    pub platform: export_source::Arguments,
+    /// The file of resources (TOML).
+    #[arg(long, env = "RESOURCES", value_name = "FILE")]
+    pub resources: PathBuf,
+    /// The database, `postgres://USER:PASSWORD@HOST/DATABASE`, of a user that may read what the queries need and
+    /// nothing else. Better in the environment: others see a command line.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: String,
+    /// How long a query may run, in seconds, with the time that the platform needs to take its rows.
+    #[arg(long, env = "STATEMENT_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = 3600)]
+    pub statement_timeout: u64,
+    /// Only look whether the database takes all queries.
+    #[arg(long)]
+    pub check: bool,
+    /// Only write the rows of a resource to standard output, as the request in this file (the JSON of an event)
+    /// would get them.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub print: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// How long a query may run.
+    pub fn statement_timeout(&self) -> Duration {
+        Duration::from_secs(self.statement_timeout)
+    }
+}
