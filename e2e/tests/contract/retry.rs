@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{one_source, source, source_status, two_sources, wanted, with};
+use crate::support::{one_source, other_source, source, source_status, two_sources, wanted, with};
 
 /// An app with an export of three sources, of which the second has failed.
 async fn one_of_three_failed() -> (TestApp, Export) {
@@ -189,22 +189,19 @@ async fn s0_retry_begins_a_new_time_to_answer() {
 #[tokio::test]
 async fn s0_retry_of_an_application_that_is_no_longer_offered_is_406() {
     let app = TestApp::start().await;
-    let other = json!({"application": OTHER_APPLICATION, "resource": "otherResource"});
-    let export = app.create(&Customer::new(), &wanted(&[other])).await;
+    let export = app.create(&Customer::new(), &wanted(&[other_source()])).await;
     expect(app.report(&export.sources[0], &json!({"message": "no", "error": 500})).await, 202).await;
     let mut left = app.settings.applications.clone();
     left.retain(|name, _| name.as_str() != OTHER_APPLICATION);
     let registry = domain::registry::Registry::new(left).unwrap();
     app.store().apply_registry(registry, app.now()).await.unwrap();
     let known = testkit::poll_until(e2e::PATIENCE, async || {
-        let answer = app.retry(&export, &export.sources[0]).await?;
-        // Until the public API knows, the source is asked and has to fail again.
-        if answer.status() == 202 {
-            app.report(&export.sources[0], &json!({"message": "no", "error": 500})).await?;
-        }
-        Ok((answer.status() == 406).then_some(()))
+        let created = app.try_create(&export.customer, &wanted(&[other_source()])).await?;
+        Ok((created.status() == 406).then_some(()))
     });
     known.await.unwrap();
+    let refused = refusal(app.retry(&export, &export.sources[0]).await, 406).await;
+    assert_eq!(refused, "Payload does not match Configured Exports");
     assert_eq!(source_status(&app, &export).await["status"], "failed");
     app.end().await;
 }
