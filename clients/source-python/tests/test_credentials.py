@@ -177,6 +177,19 @@ def test_settings_that_cannot_work_are_named(changes: dict[str, str], said: str)
         Settings.from_env(ENVIRONMENT | changes)
 
 
+def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    files = {"KAFKA_PASSWORD_FILE": str(tmp_path / "secret")}
+    assert Settings.from_env(ENVIRONMENT | files).kafka == {"sasl.password": "hunter2"}
+    with pytest.raises(ConfigurationError, match="KAFKA_PASSWORD_FILE"):
+        Settings.from_env(ENVIRONMENT | {"KAFKA_PASSWORD_FILE": str(tmp_path / "none")})
+
+
+def test_certificate_authorities_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ca_file"):
+        InternalApi("http://x", "app", ApplicationKey("k"), ca_file=str(tmp_path / "none"))
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8081", "ftp://x", "http://", ""])
 def test_an_internal_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -48,7 +48,7 @@ class SourceApplication:
         """Work until `stop`, or until SIGTERM or SIGINT when this is the main thread.
 
         Raises:
-            ConfigurationError: for an address that is none.
+            ConfigurationError: for an address that is none, or a ca_file that cannot be read.
             OSError: when the address of the metrics is taken.
             KafkaException: for what Kafka does not heal; let the process end and be started again.
 

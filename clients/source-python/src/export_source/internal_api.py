@@ -50,13 +50,17 @@ class InternalApi:
             raise ConfigurationError("the address of the internal API is no URL") from error
         if self._base.scheme not in ("http", "https") or not self._base.host:
             raise ConfigurationError("the address of the internal API is no http:// or https:// URL")
+        try:
+            authorities = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise ConfigurationError("the certificate authorities of ca_file cannot be read") from error
         self._application = application
         self._credentials = credentials
         self._client = httpx.Client(
             timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
             # One beside the answers, for tokens.
             limits=httpx.Limits(max_connections=connections + 1, max_keepalive_connections=connections + 1),
-            verify=ssl.create_default_context(cafile=ca_file),
+            verify=authorities,
             # Neither a proxy nor a netrc's password that the environment happens to have.
             trust_env=False,
         )

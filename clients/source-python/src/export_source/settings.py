@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from export_source.credentials import ApplicationKey, ClientCredentials, Credentials
 from export_source.errors import ConfigurationError
@@ -92,6 +93,17 @@ def _needed(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    """Give a secret that stands in a variable, or in the file that `<name>_FILE` names."""
+    file = environ.get(f"{name}_FILE")
+    if not file:
+        return _needed(environ, name)
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the file that {name}_FILE names cannot be read") from error
+
+
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:
     text = environ.get(name)
     try:
@@ -105,7 +117,7 @@ def _credentials(environ: Mapping[str, str]) -> Credentials:
         return ClientCredentials(
             issuer=environ["OIDC_ISSUER"],
             client_id=_needed(environ, "OIDC_CLIENT_ID"),
-            client_secret=_needed(environ, "OIDC_CLIENT_SECRET"),
+            client_secret=_secret(environ, "OIDC_CLIENT_SECRET"),
             scope=environ.get("OIDC_SCOPE"),
             audience=environ.get("OIDC_AUDIENCE"),
         )
@@ -121,7 +133,9 @@ def _kafka(environ: Mapping[str, str]) -> dict[str, str]:
         "KAFKA_SECURITY_PROTOCOL": "security.protocol",
         "KAFKA_SASL_MECHANISM": "sasl.mechanism",
         "KAFKA_USERNAME": "sasl.username",
-        "KAFKA_PASSWORD": "sasl.password",
         "KAFKA_CA_FILE": "ssl.ca.location",
     }
-    return {key: environ[name] for name, key in names.items() if environ.get(name)}
+    given = {key: environ[name] for name, key in names.items() if environ.get(name)}
+    if environ.get("KAFKA_PASSWORD") or environ.get("KAFKA_PASSWORD_FILE"):
+        given["sasl.password"] = _secret(environ, "KAFKA_PASSWORD")
+    return given
