@@ -26,7 +26,7 @@ from export_source.settings import TOPIC
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 ACCOUNTS = 40
 RESOURCES = ("python-packages", "disks", "os-release", "exampleResource", "unanswered")
 SMALL = "small"

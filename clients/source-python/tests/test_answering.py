@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -75,9 +76,14 @@ def test_a_platform_that_is_away_is_waited_for(server: LocalServer, rig: Rig) ->
     with LocalServer() as ended:
         gone = ended.url
     rig.api = InternalApi(gone, "urn:app", ApplicationKey(KEY))
-    threading.Timer(0.3, rig.stop.soft.set).start()
+
+    def stop_after_some() -> None:
+        while rig.metrics.value(RETRIES, reason="connection") < 3:
+            time.sleep(0.01)
+        rig.stop.soft.set()
+
+    threading.Thread(target=stop_after_some).start()
     assert rig.answer(rows) is Outcome.ABANDONED
-    assert rig.metrics.value(RETRIES, reason="connection") > 1
     rig.api.close()
 
 
