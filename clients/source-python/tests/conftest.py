@@ -13,6 +13,7 @@ import pytest
 from export_source import ApplicationKey, Settings, SourceApplication
 from export_source.answering import Function
 from fault_proxy import FaultProxy
+from identity_provider import IdentityProvider
 from local_server import LocalServer
 from platform_under_test import Account, Platform
 from program import Program
@@ -33,8 +34,16 @@ def server() -> Iterator[LocalServer]:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with Platform(tmp_path_factory.mktemp("platform")) as platform:
+def identity_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
+    with IdentityProvider(tmp_path_factory.mktemp("issuer")) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, identity_provider: IdentityProvider
+) -> Iterator[Platform]:
+    with Platform(tmp_path_factory.mktemp("platform"), identity_provider.issuer) as platform:
         yield platform
 
 

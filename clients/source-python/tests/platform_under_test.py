@@ -56,8 +56,9 @@ def wait_for(look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) ->
 
 
 class Platform:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, issuer: str) -> None:
         self._folder = folder
+        self._issuer = issuer
         self._client = httpx.Client(headers={"x-rh-identity": IDENTITY}, timeout=30)
         self.accounts = [Account(f"python:{n}", secrets.token_hex(16)) for n in range(ACCOUNTS)]
 
@@ -99,9 +100,11 @@ class Platform:
 
         lines = [f"[{api}]\nlisten = {at()}\nops_listen = {at()}" for api in ("public_api", "internal_api")]
         lines += [f"[{worker}]\nops_listen = {at()}" for worker in ("dispatcher", "expiry_reaper")]
+        lines.append(f"[oidc]\nissuer = '{self._issuer}'\nallow_http = true")
         for account in self.accounts:
             hashed = hashlib.sha256(account.key.encode()).hexdigest()
             lines.append(f'[applications."{account.application}"]\nkeys_sha256 = ["{hashed}"]')
+            lines.append('oidc_clients = ["source-client"]')
             lines += [f'[applications."{account.application}".resources.{name}]' for name in RESOURCES]
             lines.append(f'[applications."{account.application}".resources.{SMALL}]')
             lines.append('max_upload_bytes = "1MiB"')
