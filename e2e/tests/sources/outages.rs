@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use e2e::{AppSettings, PATIENCE, TestApp};
+use domain::Period;
+use e2e::{PATIENCE, TestApp};
 use export_source::{Answer, Refusal, Request, Settings};
 use futures_util::{StreamExt as _, stream};
 use testkit::{Direction, Fault, FaultProxy, poll_until};
@@ -36,7 +37,11 @@ async fn an_upload_that_is_cut_is_sent_again() {
 #[tokio::test]
 async fn answers_wait_while_the_platform_says_503() {
     let proxy = FaultProxy::bind().await.unwrap();
-    let app = TestApp::with(|settings: &mut AppSettings| settings.database_through(&proxy)).await;
+    let app = TestApp::with(|settings| {
+        settings.database_through(&proxy);
+        settings.database.pool_wait = Period::from_millis(500);
+    })
+    .await;
     let export = app.create(&customer(), &wanted("json", 3)).await;
     app.drain().await;
     // The platform's database is away.

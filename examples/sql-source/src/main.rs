@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let queries = Queries {
         resources: Arc::new(Resources::read(&arguments.resources)?),
-        database: Database::new(&arguments.database_url, arguments.statement_timeout())?,
+        database: Database::new(&arguments.database_url()?, arguments.statement_timeout())?,
     };
     if let Some(event) = &arguments.print {
         return print(&queries, event).await;

@@ -15,9 +15,15 @@ pub(crate) const DEMO: &str = "inventory";
 /// What the demo application delivers.
 pub(crate) const DEMO_RESOURCES: [&str; 3] = ["packages", "processes", "mounts"];
 
+/// The platform itself, answered by `examples/sql-source` where that is asked for.
+pub(crate) const PLATFORM: &str = "platform";
+
 /// The second one is answered by nobody: for trying uploads by hand.
-const KNOWN: [(&str, &[&str]); 2] =
-    [(DEMO, &DEMO_RESOURCES), ("exampleApplication", &["exampleResource", "anotherExampleResource"])];
+const KNOWN: [(&str, &[&str]); 3] = [
+    (DEMO, &DEMO_RESOURCES),
+    ("exampleApplication", &["exampleResource", "anotherExampleResource"]),
+    (PLATFORM, &["exports", "sources"]),
+];
 
 /// An application with the key that it calls the internal API with.
 #[derive(Debug, Clone, Serialize)]
@@ -98,7 +104,7 @@ mod tests {
         let folder = DataFolder::open(temp.path()).unwrap();
         let first = load(&folder).unwrap();
         let second = load(&folder).unwrap();
-        assert_eq!(first.len(), 2);
+        assert_eq!(first.len(), KNOWN.len());
         for (name, application) in &first {
             assert_eq!(application.psk.len(), 64);
             assert_eq!(second.get(name).map(|known| &known.psk), Some(&application.psk));

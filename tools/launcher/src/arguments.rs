@@ -30,6 +30,10 @@ pub struct Arguments {
     /// Start neither the demo application nor a first export.
     #[arg(long)]
     pub no_demo: bool,
+    /// Also start the SQL source application on the platform's own database: customers may export the list of
+    /// their exports.
+    #[arg(long)]
+    pub sql_source: bool,
     /// Build with optimisations (takes longer once); handled by scripts/run.
     #[arg(long)]
     pub release: bool,

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
 use crate::Arguments;
-use crate::applications::{self, Applications, DEMO};
+use crate::applications::{self, Applications, DEMO, PLATFORM};
 use crate::backend::{Details, Servers};
 use crate::data_folder::DataFolder;
 use crate::left_behind;
 use crate::listeners::Listeners;
-use crate::programs::{ADMIN, DEMO_PROGRAM, DETAILS_FILE, Programs, STANDALONE};
+use crate::programs::{ADMIN, DEMO_PROGRAM, DETAILS_FILE, Programs, SQL_PROGRAM, STANDALONE, Whereabouts};
 use crate::ready_file::{Ready, ReadyFile};
 use crate::screen::Stopwatch;
 use crate::settings::{self, Settings};
@@ -79,7 +79,7 @@ impl<'a> Platform<'a> {
         self.folder.entry("exports")
     }
 
-    /// Starts servers, services and the demo application, in this order; returns once all services are
+    /// Starts servers, services and source applications, in this order; returns once all services are
     /// ready.
     ///
     /// # Errors
@@ -112,11 +112,10 @@ impl<'a> Platform<'a> {
         let running = Running { details: self.details()?, settings, public_url };
         self.write_ready_file(&running)?;
         self.show_ready(&running, watch)?;
-        if !self.arguments.no_demo {
-            let demo = self.demo_program(&running)?;
-            self.supervisor.add(demo)?;
-            left_behind::note(&self.folder, &self.supervisor.pids())?;
+        for program in self.source_applications(&running)? {
+            self.supervisor.add(program)?;
         }
+        left_behind::note(&self.folder, &self.supervisor.pids())?;
         Ok(running)
     }
 
@@ -155,11 +154,28 @@ impl<'a> Platform<'a> {
         Programs { folder: &self.folder, binaries: &self.binaries }
     }
 
-    fn demo_program(&self, running: &Running) -> Result<Program> {
-        let application = self.applications.get(DEMO).context("the demo application has no key")?;
-        let internal_url = running.settings.url("internal_api", "listen")?;
-        let (brokers, topic) = (&running.details.kafka_brokers, running.settings.topic());
-        self.programs().demo(brokers, &topic, &internal_url, &application.psk)
+    /// The source applications that were asked for.
+    fn source_applications(&self, running: &Running) -> Result<Vec<Program>> {
+        let key = |name: &str| {
+            let application = self.applications.get(name).with_context(|| format!("{name} has no key"))?;
+            anyhow::Ok(application.psk.as_str())
+        };
+        let (internal_url, topic) =
+            (running.settings.url("internal_api", "listen")?, running.settings.topic());
+        let at = Whereabouts {
+            brokers: &running.details.kafka_brokers,
+            topic: &topic,
+            internal_url: &internal_url,
+        };
+        let mut programs = Vec::new();
+        if !self.arguments.no_demo {
+            programs.push(self.programs().demo(&at, key(DEMO)?)?);
+        }
+        if self.arguments.sql_source {
+            let postgres_url = &running.details.postgres_url;
+            programs.push(self.programs().sql_source(&at, key(PLATFORM)?, postgres_url)?);
+        }
+        Ok(programs)
     }
 
     fn details(&self) -> Result<Details> {
@@ -177,6 +193,7 @@ impl<'a> Platform<'a> {
         });
         let mut pids = self.supervisor.pids();
         pids.remove(DEMO_PROGRAM);
+        pids.remove(SQL_PROGRAM);
         file.write(&Ready {
             mode: mode(self.arguments),
             public_url: running.public_url.clone(),
@@ -250,14 +267,15 @@ impl<'a> Platform<'a> {
     }
 
     /// Tells everybody who needs to know that a process is another one. The embedded broker of standalone
-    /// has another port each time, which the demo application cannot find out by itself.
+    /// has another port each time, which source applications cannot find out by themselves.
     async fn refresh(&mut self, running: &mut Running) -> Result<()> {
         let details = self.details()?;
         let moved = details.kafka_brokers != running.details.kafka_brokers;
         running.details = details;
-        if moved && !self.arguments.no_demo {
-            let demo = self.demo_program(running)?;
-            self.supervisor.replace(demo, DEMO_STOP_GRACE).await?;
+        if moved {
+            for program in self.source_applications(running)? {
+                self.supervisor.replace(program, DEMO_STOP_GRACE).await?;
+            }
         }
         left_behind::note(&self.folder, &self.supervisor.pids())?;
         self.write_ready_file(running)
