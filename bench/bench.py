@@ -40,6 +40,8 @@ class Scale:
     memory: tuple[int, ...]
     # Exports and the sources of each; sources of a large one; uploads at once and the bytes of each.
     settle: tuple[int, int, int, int, int]
+    # Rows of the table that the SQL source reads.
+    sql_rows: int
 
 
 FULL = Scale(
@@ -55,6 +57,7 @@ FULL = Scale(
     transfers=((MIB, 15), (64 * MIB, 7), (GIB, 3), (4 * GIB, 2)),
     memory=(GIB, 5 * GIB),
     settle=(10_000, 20, 1000, 64, 64 * MIB),
+    sql_rows=3_000_000,
 )
 QUICK = Scale(
     seconds=3,
@@ -69,6 +72,7 @@ QUICK = Scale(
     transfers=((64 * KIB, 3), (8 * MIB, 2)),
     memory=(4 * MIB, 16 * MIB),
     settle=(20, 20, 50, 8, 2 * MIB),
+    sql_rows=20_000,
 )
 
 

@@ -29,6 +29,7 @@ PARTS = {
     "download": "download",
     "settle": "settle",
     "memory": "memory",
+    "sql": "sql",
 }
 # Above it the machine is too busy with something else.
 QUIET_PERCENT = 10

@@ -236,6 +236,7 @@ COMMENT ON COLUMN public.resources.tries IS 'How often it was asked, since its c
 COMMENT ON COLUMN public.resources.tries_left IS 'How often it may be asked again before its deadline.';
 
 COMMENT ON COLUMN public.resources.ask_again_at IS 'When it is asked again unless it is answered; NULL for never.';
+
 CREATE TABLE public.resumable_uploads (
     id uuid NOT NULL,
     export_id uuid NOT NULL,
@@ -280,6 +281,7 @@ COMMENT ON TABLE public.upload_attempts IS 'Uploads under way, each written befo
 COMMENT ON COLUMN public.upload_attempts.store_upload_id IS 'The object store''s id of the multipart upload: without it a dropped one cannot be found again.';
 
 COMMENT ON COLUMN public.upload_attempts.received_bytes IS 'Identity bytes so far, for the customer to see. Written once a second, in place: no index has it.';
+
 CREATE TABLE public.upload_pieces (
     upload_id uuid NOT NULL,
     "position" integer NOT NULL,

@@ -6,6 +6,8 @@ use crate::{ClientCredentials, Credentials, Error, Settings};
 
 /// Where the platform is and how it is called. For `#[command(flatten)]` in your own arguments.
 #[derive(Debug, Clone, clap::Args)]
+// Its name by default is that of the type, which yours may have as well.
+#[group(id = "export-source")]
 pub struct Arguments {
     /// Kafka, `host:port` of one or more brokers.
     #[arg(long, env = "BROKERS", default_value = "127.0.0.1:9092")]

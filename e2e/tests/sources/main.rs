@@ -6,4 +6,5 @@ mod answers;
 mod outages;
 mod programs;
 mod sharing;
+mod sql;
 mod support;

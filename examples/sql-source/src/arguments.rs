@@ -54,3 +54,18 @@ impl Arguments {
         Duration::from_secs(self.statement_timeout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+        assert!(Arguments::try_parse_from(["sql-source", "--resources", "r.toml"]).is_err());
+        let url_in_file = ["sql-source", "--resources", "r.toml", "--database-url-file", "url", "--check"];
+        assert!(Arguments::try_parse_from(url_in_file).is_ok_and(|arguments| arguments.check));
+    }
+}
