@@ -14,7 +14,7 @@ use crate::support::{Running, customer, settings, until, wait_for, wanted};
 
 /// A file of 4 MiB, in chunks.
 async fn large(_: Request) -> Result<Answer, Refusal> {
-    let chunks = stream::iter(std::iter::repeat_n(Bytes::from_static(&[b' '; 64 * 1024]), 64));
+    let chunks = stream::iter(std::iter::repeat_n(Bytes::from(vec![b' '; 64 * 1024]), 64));
     Ok(Answer::bytes(chunks.map(Ok::<_, Refusal>)))
 }
 

@@ -60,7 +60,7 @@ async fn a_program_killed_between_answer_and_commit_answers_once_more() {
     killed.kill().unwrap();
 
     let mut again = demo.start("again").unwrap();
-    wait_for_log(&again, &format!("{}", export.id)).await.unwrap();
+    wait_for_log(&again, &export.id).await.unwrap();
     wait_for_log(&again, "answered").await.unwrap();
     assert!(again.terminate(Duration::from_secs(20)).await.unwrap().success(), "{}", again.log().unwrap());
 

@@ -35,7 +35,7 @@ impl Running {
     /// Asks it to stop and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.ended).await.expect("it stops").unwrap().unwrap();
+        timeout(PATIENCE, self.ended).await.unwrap().unwrap().unwrap();
     }
 }
 
