@@ -241,7 +241,7 @@ async fn an_upload_that_the_network_does_not_take_is_given_up() {
     let settings =
         Settings { stall_limit: Duration::from_millis(200), ..settings(&url, Credentials::key("k")) };
     let platform = Platform::new(&settings, Metrics::default()).unwrap();
-    let endless = stream::repeat(Bytes::from_static(&[b' '; 64 * 1024])).map(Ok::<_, Refusal>);
+    let endless = stream::repeat(Bytes::from(vec![b' '; 64 * 1024])).map(Ok::<_, Refusal>);
     let (request, data) = (request(), Answer::bytes(endless).into_bytes(Format::Json));
     // Accepted by the kernel and read by nobody.
     let upload = platform.upload(&request, data).await;
