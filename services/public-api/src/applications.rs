@@ -1,6 +1,11 @@
 //! `GET /applications`: what customers may ask for (S0-apps).
 
-use actix_web::{HttpResponse, Resource, http::header::CACHE_CONTROL, middleware::from_fn, web};
+use actix_web::{
+    HttpResponse,
+    http::header::CACHE_CONTROL,
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
 use domain::{
     ApplicationName, ExportFormat, ResourceName,
     registry::{Application, Registry},
@@ -15,23 +20,14 @@ use crate::{
     error::ApiError,
 };
 
-/// The route; it needs a caller.
-pub(crate) fn routes(
-    callers: &Callers,
-) -> Resource<
-    impl actix_web::dev::ServiceFactory<
-        actix_web::dev::ServiceRequest,
-        Config = (),
-        Response = actix_web::dev::ServiceResponse<actix_web::body::BoxBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    > + use<>,
-> {
+/// Adds the route; it needs a caller.
+pub(crate) fn add(app: &mut ServiceConfig, callers: &Callers) {
     let callers = callers.clone();
-    web::resource("/applications").route(web::get().to(list_applications)).wrap(from_fn(move |req, next| {
+    let identify = from_fn(move |req, next| {
         let callers = callers.clone();
         async move { callers.identify(req, next).await }
-    }))
+    });
+    app.service(web::resource("/applications").route(web::get().to(list_applications)).wrap(identify));
 }
 
 /// The applications that can be asked for data, by name.

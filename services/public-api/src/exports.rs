@@ -10,7 +10,10 @@ mod serve_archive;
 mod status;
 mod view;
 
-use actix_web::{Scope, middleware::from_fn, web};
+use actix_web::{
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
 
 pub(crate) use create::__path_create_export;
 pub(crate) use delete::__path_delete_export;
@@ -21,20 +24,14 @@ pub(crate) use status::__path_export_status;
 
 use crate::caller::Callers;
 
-/// The routes under `/exports`; each needs a caller.
-pub(crate) fn routes(
-    callers: &Callers,
-) -> Scope<
-    impl actix_web::dev::ServiceFactory<
-        actix_web::dev::ServiceRequest,
-        Config = (),
-        Response = actix_web::dev::ServiceResponse<actix_web::body::BoxBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    > + use<>,
-> {
+/// Adds the routes under `/exports`; each needs a caller.
+pub(crate) fn add(app: &mut ServiceConfig, callers: &Callers) {
     let callers = callers.clone();
-    web::scope("/exports")
+    let identify = from_fn(move |req, next| {
+        let callers = callers.clone();
+        async move { callers.identify(req, next).await }
+    });
+    let routes = web::scope("/exports")
         .service(
             web::resource("")
                 .route(web::post().to(create::create_export))
@@ -50,9 +47,6 @@ pub(crate) fn routes(
                 .route(web::get().to(download::download_export))
                 .route(web::head().to(download::download_export))
                 .route(web::delete().to(delete::delete_export)),
-        )
-        .wrap(from_fn(move |req, next| {
-            let callers = callers.clone();
-            async move { callers.identify(req, next).await }
-        }))
+        );
+    app.service(routes.wrap(identify));
 }

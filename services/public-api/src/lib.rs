@@ -47,8 +47,8 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
             web::scope(BASE_PATH)
                 .service(web::resource("/ping").get(ping))
                 .service(http::openapi(document.clone()))
-                .service(applications::routes(&callers))
-                .service(exports::routes(&callers)),
+                .configure(|app| applications::add(app, &callers))
+                .configure(|app| exports::add(app, &callers)),
         );
         // Clients look for the description at the root as well.
         app.service(http::openapi(document.clone()));

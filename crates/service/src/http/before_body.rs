@@ -5,6 +5,8 @@
 //! of its own: 100 lets the client send, and the request goes its usual way; anything else is the answer, and the
 //! body never comes.
 
+use std::{fmt::Debug, rc::Rc};
+
 use actix_http::{Request, Response};
 use actix_web::{
     Error,
@@ -12,7 +14,6 @@ use actix_web::{
     dev::{Service, ServiceFactory, ServiceResponse, fn_factory, fn_service},
     http::StatusCode,
 };
-use std::{fmt::Debug, rc::Rc};
 
 /// Makes the service that the server asks, of the one that `routes` makes: once for each thread.
 pub(super) fn expectations<F, S, B>(
