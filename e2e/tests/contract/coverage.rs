@@ -81,10 +81,8 @@ const IDS: [&str; 65] = [
 ];
 
 /// Ids that no test can name yet, and why.
-const SET_ASIDE: [(&str, &str); 2] = [
-    ("s0_22", "the console comes later"),
-    ("s0_23", "the console comes later"),
-];
+const SET_ASIDE: [(&str, &str); 2] =
+    [("s0_22", "the console comes later"), ("s0_23", "the console comes later")];
 
 #[test]
 fn every_id_of_the_contract_is_named_by_a_test() {

@@ -85,6 +85,9 @@ pub(super) async fn observe(
         }
     };
     let result = CURRENT.scope(id.clone(), handled).instrument(span.clone()).await;
+    // The server stops reading when nobody takes in a body, and nothing wakes it when nobody will any more: the
+    // client would wait with the rest, and with its next request. So it looks once more before it has the answer.
+    tokio::task::yield_now().await;
     let _entered = span.enter();
     match result {
         Ok(response) => {

@@ -5,6 +5,7 @@
 mod answers;
 mod before_body;
 mod bodies;
+mod early_answers;
 mod figures;
 mod limits;
 mod loops;
