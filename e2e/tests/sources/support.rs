@@ -44,7 +44,9 @@ pub(crate) fn settings(app: &TestApp) -> Settings {
     let application = SourceApplication::named(SOURCE_APPLICATION);
     let (brokers, url) = (&app.settings.kafka.brokers, &app.internal_url);
     let settings = Settings::new(SOURCE_APPLICATION, brokers, url, Credentials::key(&application.key));
-    Settings { topic: app.settings.events.topic.clone(), ..settings }
+    // A group of the test's own too: it would be divided anew whenever another test began or ended.
+    let topic = app.settings.events.topic.clone();
+    Settings { group: topic.clone(), topic, ..settings }
 }
 
 /// A body that asks the usual application for a resource, `count` times.
