@@ -137,6 +137,15 @@ def test_a_creation_that_is_refused_is_the_answer(server: LocalServer, api: Inte
     assert upload(api, b"x") == status
 
 
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_where_pieces_are_not_taken_the_data_goes_up_in_one_request(
+    server: LocalServer, api: InternalApi, status: int
+) -> None:
+    server.handle = lambda call: Answer(202 if call.path.endswith("/upload") else status)
+    assert upload(api, some_bytes(3500)) == 202
+    assert server.calls[-1].body == some_bytes(3500)
+
+
 @pytest.mark.parametrize("status", [404, 410, 413])
 def test_what_the_last_piece_is_answered_with_is_the_answer(
     tus: TusServer, api: InternalApi, status: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,8 @@ from export_source.request import Request
 from export_source.retries import Backoff, is_temporary
 
 PIECE_BYTES = 8 * 1024 * 1024
+
+_NOT_IN_PIECES = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 
 _VERSION = {"tus-resumable": "1.0.0"}
 _PIECE = _VERSION | {"content-type": "application/offset+octet-stream"}
@@ -67,6 +70,11 @@ class ResumableUpload:
         # Before the creation: what fails at once leaves no upload behind.
         first = next(pieces)
         created = self._create(content_type)
+        if created.status in _NOT_IN_PIECES:
+            # A platform that knows no pieces, or takes none of this source. The answer to the data itself
+            # tells that from an export that is gone: no request is dropped for want of a path.
+            rest = (piece for piece, _ in itertools.chain([first], pieces))
+            return self._api.upload(self._request, content_type, rest)
         if self._path is None:
             return created
         offset, reply = self._send_piece(0, *first)
