@@ -28,6 +28,14 @@ impl UsedKeys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
+    /// Notes again what was taken and could not be written. What was noted since is later, and stays.
+    fn give_back(&self, taken: Vec<(KeyId, DateTime<Utc>)>) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, used_at) in taken {
+            noted.entry(key).or_insert(used_at);
+        }
+    }
+
     /// Takes what was noted, in the order of the ids.
     pub(crate) fn take(&self) -> Vec<(KeyId, DateTime<Utc>)> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
@@ -42,9 +50,29 @@ pub(crate) fn write_down(context: &Context, api: &web::Data<Api>) {
         async move {
             let used = api.used_keys.take();
             if !used.is_empty() {
-                api.store.note_keys_used(used).await?;
+                let written = api.store.note_keys_used(used.clone()).await;
+                written.inspect_err(|_| api.used_keys.give_back(used))?;
             }
             Ok::<_, BoxError>(Outcome::Idle)
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_is_kept_and_a_later_use_counts_before_it() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let (used, (once, again)) = (UsedKeys::default(), (KeyId::random(), KeyId::random()));
+        used.note(once, at(1));
+        used.note(again, at(1));
+        let taken = used.take();
+        used.note(again, at(2));
+        used.give_back(taken);
+        let mut expected = vec![(once, at(1)), (again, at(2))];
+        expected.sort();
+        assert_eq!(used.take(), expected);
+    }
 }
