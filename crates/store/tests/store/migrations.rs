@@ -1,20 +1,14 @@
 //! Migrations, and the role a service runs with.
 
+use std::fs;
+
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use domain::ListQuery;
 use futures_util::future::join_all;
 use store::{Store, StoreError};
 use testkit::{TestDatabase, TestServers, unique_name};
 
-use crate::support::{Fixture, draft, number, owner, rows_of, settings, texts};
-
-/// The ways back, the last one first.
-const DOWN: [&str; 4] = [
-    include_str!("../../../../migrations/2026-11-21-000004_resumable_uploads/down.sql"),
-    include_str!("../../../../migrations/2026-11-21-000003_settle/down.sql"),
-    include_str!("../../../../migrations/2026-11-21-000002_registry/down.sql"),
-    include_str!("../../../../migrations/2026-11-21-000001_exports/down.sql"),
-];
+use crate::support::{Fixture, draft, migration_folders, number, owner, rows_of, settings, texts};
 
 const TABLES: &str = "SELECT relname::text AS t FROM pg_class WHERE relnamespace = 'public'::regnamespace \
                       AND relkind IN ('r', 'S', 'i', 'v') AND relname !~ '^__diesel' ORDER BY 1";
@@ -25,8 +19,15 @@ async fn migrations_started_at_once_are_applied_once() {
     let stores: Vec<_> = (0..5).map(|_| Store::connect(settings(&database.url()))).collect();
     let applied = join_all(stores.iter().map(Store::migrate)).await;
     let names: Vec<_> = applied.into_iter().flat_map(Result::unwrap).collect();
-    assert_eq!(names, ["20261121000001", "20261121000002", "20261121000003", "20261121000004"]);
+    assert_eq!(names, versions());
     stores[0].check().await.unwrap();
+}
+
+/// The versions of all migrations, the first one first: the folders' names up to the first `_`, without dashes.
+fn versions() -> Vec<String> {
+    let folders = migration_folders();
+    let names = folders.iter().map(|folder| folder.file_name().unwrap().to_str().unwrap());
+    names.map(|name| name.split('_').next().unwrap().replace('-', "")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +42,7 @@ async fn a_check_fails_until_the_migrations_are_there_and_creates_nothing() {
     let mut connection = PgConnection::establish(&database.url()).unwrap();
     let tables = "SELECT count(*) AS n FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(number(&mut connection, tables), 0);
-    assert_eq!(store.migrate().await.unwrap().len(), DOWN.len());
+    assert_eq!(store.migrate().await.unwrap().len(), versions().len());
     assert!(store.migrate().await.unwrap().is_empty());
     store.check().await.unwrap();
     // A later version may have added to them.
@@ -64,12 +65,12 @@ async fn going_down_leaves_nothing_and_going_up_again_makes_the_same() {
         .unwrap();
     let mut connection = PgConnection::establish(&database.url()).unwrap();
     let made = texts(&mut connection, TABLES);
-    for down in DOWN {
-        connection.batch_execute(down).unwrap();
+    for folder in migration_folders().iter().rev() {
+        connection.batch_execute(&fs::read_to_string(folder.join("down.sql")).unwrap()).unwrap();
     }
     assert!(texts(&mut connection, TABLES).is_empty());
     connection.batch_execute("DELETE FROM __diesel_schema_migrations").unwrap();
-    assert_eq!(store.migrate().await.unwrap().len(), DOWN.len());
+    assert_eq!(store.migrate().await.unwrap().len(), versions().len());
     assert_eq!(texts(&mut connection, TABLES), made);
     store.check().await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -157,13 +158,17 @@ impl Held {
     }
 }
 
+/// The folders of all migrations, the first one first.
+pub(crate) fn migration_folders() -> BTreeSet<PathBuf> {
+    fs::read_dir(MIGRATIONS).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
 /// A database with all migrations. They run once, and are copied for each test.
 pub(crate) async fn migrated_database() -> TestDatabase {
     let mut hasher = DefaultHasher::new();
-    let folders = fs::read_dir(MIGRATIONS).unwrap().map(|entry| entry.unwrap().path());
-    folders.collect::<BTreeSet<_>>().iter().for_each(|folder| {
+    for folder in migration_folders() {
         fs::read(folder.join("up.sql")).unwrap().hash(&mut hasher);
-    });
+    }
     let key = format!("store_{:016x}", hasher.finish());
     let migrated = TestDatabase::from_template(&key, async |url| {
         Store::connect(settings(&url)).migrate().await?;
