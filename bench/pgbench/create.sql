@@ -23,11 +23,12 @@ asked AS (
         ARRAY[now() + interval '7 days', now() + interval '7 days'], ARRAY[gen_random_uuid(), gen_random_uuid()])
         WITH ORDINALITY AS source (id, application, resource, filters, expires_at, event_id, place)),
 queued AS (
-    INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at)
-    SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at
+    INSERT INTO outbox (export_id, kind, topic, record_key, headers, payload, created_at)
+    SELECT export.id, record.kind, record.topic, record.key, record.headers, record.payload, export.created_at
     FROM export, unnest(
-        ARRAY[:topic::text, :topic::text], ARRAY[export.id::text, export.id::text],
-        ARRAY[:headers::json, :headers::json], ARRAY[:payload::bytea, :payload::bytea])
-        WITH ORDINALITY AS record (topic, key, headers, payload, place)
+        ARRAY['request', 'request', 'lifecycle'], ARRAY[:topic::text, :topic::text, ''],
+        ARRAY[export.id::text, export.id::text, export.id::text],
+        ARRAY[:headers::json, :headers::json, 'null'::json], ARRAY[:payload::bytea, :payload::bytea, :payload::bytea])
+        WITH ORDINALITY AS record (kind, topic, key, headers, payload, place)
     ORDER BY record.place)
 SELECT owner_id FROM export;

@@ -108,17 +108,21 @@ CREATE TABLE public.outbox (
     lease_token uuid,
     attempts integer DEFAULT 0 NOT NULL,
     last_error text,
-    parked_at timestamp with time zone
+    parked_at timestamp with time zone,
+    kind text DEFAULT 'request'::text NOT NULL,
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['request'::text, 'lifecycle'::text, 'announcement'::text])))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_insert_scale_factor='0.2', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='50000');
 
 COMMENT ON TABLE public.outbox IS 'Records to send to Kafka, written in the transaction of the change they tell of, deleted when the broker has them.';
 
-COMMENT ON COLUMN public.outbox.headers IS 'Array of [name, value].';
+COMMENT ON COLUMN public.outbox.headers IS 'Array of [name, value]; null where the dispatcher makes the record: a version that does not know kinds sets such a row aside instead of sending its facts.';
 
 COMMENT ON COLUMN public.outbox.due_at IS 'Not before this; moved into the future by a lease or a failed attempt. A new record is due at once, even for a dispatcher whose clock is behind that of the writer.';
 
 COMMENT ON COLUMN public.outbox.parked_at IS 'When it was set aside after too many failures; a person looks at it.';
+
+COMMENT ON COLUMN public.outbox.kind IS 'What it tells of. Each kind is leased and sent for itself, in its order, so that a topic that is missing holds up no other. The record of a request is stored as it is sent; of the other kinds `payload` holds the facts as JSON, the dispatcher makes the record, and `topic` is empty.';
 
 ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.outbox_id_seq
@@ -372,7 +376,9 @@ CREATE INDEX exports_by_release ON public.exports USING btree (released_at) WHER
 
 CREATE INDEX object_deletions_by_due ON public.object_deletions USING btree (due_at);
 
-CREATE INDEX outbox_by_export ON public.outbox USING btree (export_id, id);
+CREATE INDEX outbox_by_export_and_kind ON public.outbox USING btree (export_id, kind, id);
+
+CREATE INDEX outbox_by_kind ON public.outbox USING btree (kind, id);
 
 CREATE INDEX outbox_parked ON public.outbox USING btree (parked_at) WHERE (parked_at IS NOT NULL);
 

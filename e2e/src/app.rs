@@ -83,7 +83,7 @@ impl TestApp {
         let mut settings = AppSettings::new(&database, &topic, &bucket);
         change(&mut settings);
         let brokers = KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() };
-        ensure_topics(&brokers, &[&settings.events.topic], 1).await?;
+        ensure_topics(&brokers, &[&settings.events.topic, &settings.lifecycle_events.topic], 1).await?;
         settings.apply_registry(&database).await?;
         let clock = ManualClock::at(BEGINNING.parse()?);
         let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
@@ -144,6 +144,17 @@ impl TestApp {
         assert!(waited.is_ok(), "{line} does not come about: {}", metrics.render());
     }
 
+    /// Starts a further replica of the dispatcher, known as `name`, with settings that `change` has changed.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn another_dispatcher(&self, name: &'static str, change: impl FnOnce(&mut AppSettings)) {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let started = dispatcher::wire(self.context.for_service(name), settings.of_dispatcher()).await;
+        assert!(started.is_ok(), "{name} does not start: {started:?}");
+    }
+
     /// A request of `customer` to the public API, at `path` below its base (such as `/exports`).
     pub fn ask(&self, customer: &Customer, method: Method, path: &str) -> RequestBuilder {
         self.ask_unidentified(method, path).header("x-rh-identity", customer.header())
@@ -189,15 +200,23 @@ impl TestApp {
     /// # Panics
     /// When fewer come.
     pub async fn records(&self, count: usize) -> Vec<StoredRecord> {
-        match self.try_records(count).await {
+        self.records_of(&self.settings.events.topic, count).await
+    }
+
+    /// The same of any topic.
+    ///
+    /// # Panics
+    /// When fewer come.
+    pub async fn records_of(&self, topic: &str, count: usize) -> Vec<StoredRecord> {
+        match self.try_records(topic, count).await {
             Ok(records) => records,
-            Err(error) => panic!("{error:#}"),
+            Err(error) => panic!("{topic}: {error:#}"),
         }
     }
 
-    async fn try_records(&self, count: usize) -> Result<Vec<StoredRecord>> {
+    async fn try_records(&self, topic: &str, count: usize) -> Result<Vec<StoredRecord>> {
         self.wait_for_no("outbox").await?;
-        let reader = TopicReader::open(&self.settings.kafka, &self.settings.events.topic).await?;
+        let reader = TopicReader::open(&self.settings.kafka, topic).await?;
         let mut records = Vec::with_capacity(count);
         while records.len() < count {
             records.push(reader.next(PATIENCE).await?.context("a record is missing")?);

@@ -9,7 +9,7 @@ use std::{
 
 use access::oidc::OidcSettings;
 use anyhow::{Context as _, Result};
-use bus::{EventSettings, KafkaSettings};
+use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
 use dispatcher::DispatcherSettings;
 use domain::{
     ApplicationName, Clock as _, KeyHash, Period, ResourceName, Secret, SystemClock,
@@ -40,6 +40,8 @@ pub struct AppSettings {
     pub kafka: KafkaSettings,
     /// Of the public API and the dispatcher.
     pub events: EventSettings,
+    /// Of the dispatcher.
+    pub lifecycle_events: LifecycleEventSettings,
     /// Of both APIs and the expiry-reaper.
     pub object_store: blobs::Settings,
     /// The registry that both APIs follow.
@@ -63,6 +65,10 @@ impl AppSettings {
             database: database_settings(&database.url()),
             kafka: KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() },
             events: EventSettings { topic: topic.name.clone(), ..EventSettings::default() },
+            lifecycle_events: LifecycleEventSettings {
+                topic: format!("{}-lifecycle", topic.name),
+                ..LifecycleEventSettings::default()
+            },
             object_store: object_store(bucket),
             applications: applications(),
             oidc: OidcSettings::default(),
@@ -80,6 +86,7 @@ impl AppSettings {
             },
             dispatcher: DispatcherSettings {
                 ops_listen: any_port(),
+                poll: OFTEN,
                 deadline_poll: OFTEN,
                 ..DispatcherSettings::default()
             },
@@ -155,6 +162,7 @@ impl AppSettings {
             database: self.database.clone(),
             kafka: self.kafka.clone(),
             events: self.events.clone(),
+            lifecycle_events: self.lifecycle_events.clone(),
             dispatcher: self.dispatcher.clone(),
         }
     }

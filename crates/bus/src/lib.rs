@@ -3,6 +3,7 @@
 //! - [`RequestEvents`] renders a [`domain::RequestEvent`] into the [`Record`] that source applications
 //!   read, and checks it against `schemas/events/` and the topic's size limit. It needs no Kafka, so that
 //!   the create call can refuse what could never be sent.
+//! - [`LifecycleEvents`] renders what is told of exports, when it is sent.
 //! - [`Producer`] sends records, reports on each of them, keeps the order of each key, and recovers by
 //!   itself.
 //! - [`Consumer`] takes a share of a topic's records in a consumer group and commits what is done.
@@ -20,15 +21,17 @@ mod consumer;
 mod dead_letters;
 mod delivery;
 mod embedded;
+mod envelope;
 mod error;
+mod event_schema;
 mod generation;
 mod health;
+mod lifecycle_event;
 mod producer;
 mod producer_config;
 pub mod reader;
 mod reports;
 mod request_event;
-mod request_schema;
 mod settings;
 mod steps;
 pub mod topics;
@@ -43,7 +46,8 @@ pub use dead_letters::{DeadLetter, DeadLetters, read_dead_letter};
 pub use domain::Record;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use error::{CheckError, KafkaFailure, SendError, Unavailable};
+pub use event_schema::{SchemaError, SchemaViolation};
+pub use lifecycle_event::{LifecycleEventSettings, LifecycleEvents};
 pub use producer::Producer;
 pub use request_event::{EventError, EventSettings, RequestEvents};
-pub use request_schema::{SchemaError, SchemaViolation};
 pub use settings::{Compression, KafkaSettings, SaslMechanism, SecurityProtocol};

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::request_schema::{RequestSchema, SchemaError, SchemaViolation};
+use crate::{
+    envelope::Envelope,
+    event_schema::{EventSchema, RESOURCE_REQUEST, SchemaError, SchemaViolation},
+};
 
 /// Section `[events]`: the constants of request events, and their topic.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -50,13 +53,13 @@ impl Default for EventSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// It cannot be written as JSON, or not be read again: its filters are nested too deeply.
-    #[error("the request event is not readable JSON")]
+    #[error("the event is not readable JSON")]
     Json(#[source] serde_json::Error),
     /// It breaks the schema in `schemas/events/`.
-    #[error("the request event breaks its schema")]
+    #[error("the event breaks its schema")]
     Schema(#[source] SchemaViolation),
     /// The topic would not take it.
-    #[error("the request event needs {size_bytes} bytes, at most {max_bytes} are allowed")]
+    #[error("the event needs {size_bytes} bytes, at most {max_bytes} are allowed")]
     TooLarge {
         /// What it needs, in bytes.
         size_bytes: usize,
@@ -69,24 +72,7 @@ pub enum EventError {
 #[derive(Debug, Clone)]
 pub struct RequestEvents {
     settings: EventSettings,
-    schema: RequestSchema,
-}
-
-/// The event as it is written: ten keys and no other, because consumers reject any additional one.
-#[derive(Serialize)]
-struct Envelope<'a> {
-    #[serde(rename = "$schema")]
-    schema: &'a str,
-    id: &'a str,
-    source: &'a str,
-    subject: &'a str,
-    specversion: &'static str,
-    #[serde(rename = "type")]
-    event_type: &'a str,
-    time: &'a str,
-    redhatorgid: &'a str,
-    dataschema: &'a str,
-    data: Data<'a>,
+    schema: EventSchema,
 }
 
 #[derive(Serialize)]
@@ -113,7 +99,7 @@ impl RequestEvents {
     /// # Errors
     /// [`SchemaError`] when the schema in `schemas/events/` is itself broken.
     pub fn new(settings: &EventSettings) -> Result<Self, SchemaError> {
-        Ok(Self { settings: settings.clone(), schema: RequestSchema::compile()? })
+        Ok(Self { settings: settings.clone(), schema: EventSchema::compile(RESOURCE_REQUEST)? })
     }
 
     /// The record that asks for what `event` says. The same event gives the same bytes.

@@ -64,7 +64,7 @@ pub enum ExportStatus {
 
 impl ExportStatus {
     /// The status of an export with so many sources in each state.
-    pub const fn of(pending: usize, complete: usize, failed: usize) -> Self {
+    pub const fn of(pending: u64, complete: u64, failed: u64) -> Self {
         match (pending, complete, failed) {
             (0, _, 0) => Self::Complete,
             (0, 0, _) => Self::Failed,
@@ -72,14 +72,6 @@ impl ExportStatus {
             (_, 0, 0) => Self::Pending,
             (_, _, _) => Self::Running,
         }
-    }
-
-    /// The status of an export whose sources were counted by the wire name of their state.
-    pub fn of_counts(counts: &[(String, i64)]) -> Self {
-        let count =
-            |state: &str| counts.iter().filter(|(name, _)| name == state).map(|(_, n)| *n).sum::<i64>();
-        let count = |state| usize::try_from(count(state)).unwrap_or(0);
-        Self::of(count("pending"), count("complete"), count("failed"))
     }
 
     /// Whether every source has answered.

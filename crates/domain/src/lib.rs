@@ -4,6 +4,7 @@
 //! tested without a server. Adapters (`store`, `blobs`, `bus`, `access`) carry these values to and
 //! from the outside.
 
+mod announcement;
 mod asking;
 mod byte_size;
 mod clock;
@@ -12,6 +13,7 @@ mod event;
 mod export;
 pub mod ids;
 mod key_hash;
+mod lifecycle;
 mod list;
 mod manifest;
 mod names;
@@ -23,6 +25,7 @@ pub mod registry;
 mod resource;
 mod secret;
 
+pub use announcement::Announcement;
 pub use asking::{Asking, ask_again_at};
 pub use byte_size::{ByteSize, InvalidByteSize};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
@@ -30,6 +33,7 @@ pub use create::{CreateError, CreateLimits, ExportDraft, SourceDraft};
 pub use event::RequestEvent;
 pub use export::{Export, ExportFormat, ExportStatus, UnknownValue};
 pub use key_hash::{InvalidKeyHash, KeyHash};
+pub use lifecycle::{ExportFacts, LifecycleChange, LifecycleEvent, SourceCounts, SourceFacts};
 pub use list::{ListError, ListQuery, PageLinks, SortDirection, SortField};
 pub use manifest::{FrozenMember, FurtherPieces, Manifest, ManifestInput};
 pub use names::{ApplicationName, ExportName, InvalidName, ResourceName};

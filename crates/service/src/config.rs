@@ -19,12 +19,14 @@ pub use self::reference::{Program, reference};
 use self::sources::Table;
 
 /// Every section of a settings file, of whichever service.
-pub const SECTIONS: [&str; 13] = [
+pub const SECTIONS: [&str; 15] = [
     "telemetry",
     "lifecycle",
     "database",
     "kafka",
     "events",
+    "lifecycle_events",
+    "announce",
     "object_store",
     "applications",
     "oidc",

@@ -21,7 +21,7 @@ use domain::{
     Record, ResourceName, SourceDraft, StoredData, SystemClock,
     ids::{AttemptId, EventId, ExportId, LeaseToken, ResourceId},
 };
-use store::{CreateExport, NewAttempt, Settings, Store};
+use store::{CreateExport, NewAttempt, OutboxKind, Settings, Store};
 
 /// As long as real identities are, in base64.
 const IDENTITY_BYTES: usize = 600;
@@ -106,8 +106,8 @@ async fn call(
             }
             "outbox" => {
                 let (token, now) = (LeaseToken::random(), SystemClock.now());
-                let leased =
-                    store.lease_records(token, now, now + TimeDelta::minutes(15), 500).await.unwrap();
+                let (kind, until) = (OutboxKind::Request, now + TimeDelta::minutes(15));
+                let leased = store.lease_records(kind, token, now, until, 500).await.unwrap();
                 let sent = leased.iter().map(|row| row.id).collect();
                 store.finish_records(token, sent).await.unwrap();
                 if leased.is_empty() {

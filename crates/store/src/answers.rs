@@ -182,19 +182,20 @@ pub(crate) fn settle(
         Settlement::Repeats => Ok(AnswerOutcome::Repeated),
         Settlement::Conflicts => Ok(AnswerOutcome::Conflict),
         Settlement::Settles(state) => {
-            write_state(connection, key, &state, now)?;
-            Ok(AnswerOutcome::Settled(follow_answers(connection, locked, now)?))
+            let settled = write_state(connection, key, &state, now)?;
+            Ok(AnswerOutcome::Settled(follow_answers(connection, locked, &[settled], now)?))
         }
     }
 }
 
-/// Writes the state of a source whose export this transaction has locked.
+/// Writes the state of a source whose export this transaction has locked, and returns the source as it is now,
+/// for [`follow_answers`].
 pub(crate) fn write_state(
     connection: &mut PgConnection,
     key: (uuid::Uuid, uuid::Uuid),
     state: &ResourceState,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<Resource, StoreError> {
     let (data, error) = match state {
         ResourceState::Pending => (None, None),
         ResourceState::Complete(data) => (Some(data), None),
@@ -213,6 +214,7 @@ pub(crate) fn write_state(
             resources::crc32.eq(data.map(|data| i64::from(data.crc32))),
             resources::sha256.eq(data.map(|data| data.sha256.as_slice())),
         ))
-        .execute(connection)?;
-    Ok(())
+        .returning(ResourceRow::as_returning())
+        .get_result::<ResourceRow>(connection)?
+        .try_into()
 }

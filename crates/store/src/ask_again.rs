@@ -15,7 +15,7 @@ use crate::{
     deadlines::NOT_BEING_ANSWERED,
     error::StoreError,
     freeze::{LockedExport, try_lock_export},
-    outbox,
+    outbox_rows::{self, NewRow},
     pool::Store,
     rows::ResourceRow,
     schema::{exports, resources},
@@ -80,7 +80,7 @@ impl Store {
     /// deadline. Returns how many sources were asked. Several callers at once share the work, and ask each source
     /// once: an export that somebody has locked is left to the next call.
     ///
-    /// While an export has records of the same topic that were not sent yet, its sources have not been asked at
+    /// While an export has requests that were not sent yet, its sources have not been asked at
     /// all, and only begin to wait anew.
     ///
     /// # Errors
@@ -113,8 +113,8 @@ fn ask_sources_of(
 ) -> Result<usize, StoreError> {
     let id = locked.export.id;
     let identity = requester_identity(connection, locked, now)?;
-    let mut asked = 0;
-    let mut unsent = None;
+    let waits = outbox_rows::has_unsent_request(connection, id)?;
+    let mut requests = Vec::new();
     for source in due_sources(connection, id, now)? {
         let key = (*id.as_uuid(), *source.resource.id.as_uuid());
         let org_id = locked.owner.org_id.clone();
@@ -126,11 +126,6 @@ fn ask_sources_of(
             postpone(connection, key, None)?;
             continue;
         };
-        let waits = match unsent {
-            Some(waits) => waits,
-            None => outbox::has_unsent(connection, id, &record.topic)?,
-        };
-        unsent = Some(waits);
         if waits {
             postpone(connection, key, source.next_ask(now, source.tries_left))?;
             continue;
@@ -140,9 +135,10 @@ fn ask_sources_of(
         let question =
             Question { event_id, asked_at: now, tries: source.tries + 1, tries_left, ask_again_at: next };
         question.write(connection, key)?;
-        outbox::enqueue(connection, id, &record, now)?;
-        asked += 1;
+        requests.push(NewRow::request(id, record));
     }
+    let asked = requests.len();
+    outbox_rows::enqueue(connection, requests, now)?;
     Ok(asked)
 }
 

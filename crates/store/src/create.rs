@@ -7,12 +7,13 @@ use diesel::{
     ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
     sql_types::{Array, BigInt, Binary, Integer, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
-use domain::{Asking, ExportDraft, Owner, Record, SourceDraft};
+use domain::{Asking, ExportDraft, LifecycleEvent, Owner, Record, SourceDraft};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    error::StoreError, pool::Store, schema::owners, source_tags::tags_of, statement::prepared_statement,
+    error::StoreError, outbox_rows::NewRow, pool::Store, schema::owners, source_tags::tags_of,
+    statement::prepared_statement,
 };
 
 /// An export to create. Built once, so that a collision can run it again without cloning it.
@@ -34,6 +35,7 @@ pub struct CreateExport {
     tries_left: Vec<i32>,
     next_asks: Vec<Option<DateTime<Utc>>>,
     event_ids: Vec<Uuid>,
+    kinds: Vec<&'static str>,
     topics: Vec<String>,
     keys: Vec<String>,
     headers: Vec<Value>,
@@ -41,9 +43,9 @@ pub struct CreateExport {
 }
 
 impl CreateExport {
-    /// The rows of `draft`, owned by `owner`. `identity` is the header to ask sources with, `records` are
-    /// the rendered events, one for each source in the same order, and `asking` is how those sources are
-    /// asked of which the registry does not say it.
+    /// The rows of `draft`, owned by `owner`, and the news of it. `identity` is the header to ask sources
+    /// with, `records` are the rendered events, one for each source in the same order, and `asking` is how
+    /// those sources are asked of which the registry does not say it.
     pub fn new(
         draft: &ExportDraft,
         owner: Owner,
@@ -55,6 +57,9 @@ impl CreateExport {
         let asking = |source: &SourceDraft| asking.or(source.answer_within, source.max_tries);
         let tries_left = |source| i32::try_from(asking(source).tries_left()).unwrap_or(i32::MAX);
         let asked_at = draft.created_at;
+        let accepted = NewRow::lifecycle(&LifecycleEvent::accepted(draft, &owner));
+        let rows = records.len() + 1;
+        let requests = records.into_iter().map(|record| NewRow::request(draft.id, record));
         let mut create = Self {
             owner,
             id: draft.id.into(),
@@ -73,16 +78,18 @@ impl CreateExport {
             tries_left: sources.iter().map(tries_left).collect(),
             next_asks: sources.iter().map(|source| asking(source).ask_again_at(asked_at)).collect(),
             event_ids: sources.iter().map(|source| source.event_id.into()).collect(),
-            topics: Vec::with_capacity(records.len()),
-            keys: Vec::with_capacity(records.len()),
-            headers: Vec::with_capacity(records.len()),
-            payloads: Vec::with_capacity(records.len()),
+            kinds: Vec::with_capacity(rows),
+            topics: Vec::with_capacity(rows),
+            keys: Vec::with_capacity(rows),
+            headers: Vec::with_capacity(rows),
+            payloads: Vec::with_capacity(rows),
         };
-        for record in records {
-            create.topics.push(record.topic);
-            create.keys.push(record.key);
-            create.headers.push(serde_json::json!(record.headers));
-            create.payloads.push(record.payload);
+        for row in requests.chain([accepted]) {
+            create.kinds.push(row.kind.as_str());
+            create.topics.push(row.topic);
+            create.keys.push(row.key);
+            create.headers.push(row.headers);
+            create.payloads.push(row.payload);
         }
         create
     }
@@ -152,10 +159,12 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(
         ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, deadline_at, \
          tries_left, ask_again_at, event_id, place)), \
-         queued AS (INSERT INTO outbox (export_id, topic, record_key, headers, payload, created_at) \
-         SELECT export.id, record.topic, record.key, record.headers, record.payload, export.created_at \
-         FROM export, unnest(",
+         queued AS (INSERT INTO outbox (export_id, kind, topic, record_key, headers, payload, created_at) \
+         SELECT export.id, record.kind, record.topic, record.key, record.headers, record.payload, \
+         export.created_at FROM export, unnest(",
     );
+    out.push_bind_param::<Array<Text>, _>(&self.kinds)?;
+    out.push_sql(", ");
     out.push_bind_param::<Array<Text>, _>(&self.topics)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Text>, _>(&self.keys)?;
@@ -164,13 +173,14 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(", ");
     out.push_bind_param::<Array<Binary>, _>(&self.payloads)?;
     out.push_sql(
-        ") WITH ORDINALITY AS record (topic, key, headers, payload, place) ORDER BY record.place) \
+        ") WITH ORDINALITY AS record (kind, topic, key, headers, payload, place) ORDER BY record.place) \
          SELECT owner_id FROM export",
     );
 });
 
 impl Store {
-    /// Creates an export with its sources and queues the records that ask for them, in one transaction.
+    /// Creates an export with its sources and queues the records that ask for them and the news of it, in one
+    /// transaction.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was created, unless the connection broke while the answer was on its

@@ -67,10 +67,11 @@ fn fail_sources_of(
     if overdue.is_empty() {
         return Ok(0);
     }
-    for source in &overdue {
+    let mut fail = |source: &Overdue| {
         let failed = ResourceState::Failed(SourceError::deadline_passed(source.tries.unsigned_abs()));
-        write_state(connection, (*id.as_uuid(), source.id), &failed, now)?;
-    }
-    follow_answers(connection, &locked, now)?;
-    Ok(overdue.len())
+        write_state(connection, (*id.as_uuid(), source.id), &failed, now)
+    };
+    let failed = overdue.iter().map(&mut fail).collect::<Result<Vec<_>, _>>()?;
+    follow_answers(connection, &locked, &failed, now)?;
+    Ok(failed.len())
 }

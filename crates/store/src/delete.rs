@@ -1,20 +1,24 @@
 //! A customer deletes an export: from here on it does not exist.
 
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
-use domain::{Owner, ids::ExportId};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, SelectableHelper as _,
+};
+use domain::{LifecycleEvent, Owner, ids::ExportId};
 
 use crate::{
     count,
     error::StoreError,
-    outbox,
+    outbox_rows,
     pool::Store,
+    rows::ExportRow,
     schema::{exports, owners},
+    tell,
 };
 
 impl Store {
-    /// Deletes the export `id` of `owner` and cancels its unsent records. False where there is none. Its
-    /// objects follow after the grace for running downloads (`release_deleted`).
+    /// Deletes the export `id` of `owner`, tells so, and cancels its unsent requests and announcements. False
+    /// where there is none. Its objects follow after the grace for running downloads (`release_deleted`).
     ///
     /// # Errors
     /// [`StoreError`].
@@ -39,12 +43,13 @@ impl Store {
                 .filter(exports::deleted_at.is_null());
             let deleted = diesel::update(mine)
                 .set((exports::deleted_at.eq(now), exports::requester_identity.eq(None::<String>)))
-                .execute(connection)?;
-            if deleted == 0 {
-                return Ok(false);
-            }
+                .returning(ExportRow::as_returning())
+                .get_result::<ExportRow>(connection)
+                .optional()?;
+            let Some(deleted) = deleted else { return Ok(false) };
             count::add(connection, owner_id, -1)?;
-            outbox::cancel(connection, &[id.into()])?;
+            outbox_rows::cancel(connection, &[id.into()])?;
+            tell::of_gone(connection, vec![(deleted, owner.clone().into())], LifecycleEvent::deleted, now)?;
             Ok(true)
         })
         .await

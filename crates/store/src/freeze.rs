@@ -11,7 +11,8 @@ use diesel::{
     QueryDsl as _, RunQueryDsl as _, SelectableHelper as _, upsert::excluded,
 };
 use domain::{
-    Export, ExportStatus, FurtherPieces, Manifest, ManifestInput, Owner, Resource, StoredPiece, ids::ExportId,
+    Export, ExportStatus, FurtherPieces, Manifest, ManifestInput, Owner, Resource, SourceCounts, StoredPiece,
+    ids::ExportId,
 };
 use uuid::Uuid;
 
@@ -19,6 +20,7 @@ use crate::{
     error::{StoreError, corrupt},
     rows::{ExportRow, OwnerRow, ResourceRow, ordered},
     schema::{exports, manifests, owners, resource_pieces, resources},
+    tell,
 };
 
 /// An export whose row is locked by this transaction.
@@ -120,16 +122,23 @@ fn load_further_pieces(
     Ok(pieces)
 }
 
-/// Brings the export's status in line with its sources, after at least one of them has settled at `now`.
-/// When that was the last, the manifest is frozen.
+/// Brings the export's status in line with its sources, after those of `settled` have settled at `now`, and
+/// tells of both. When that was the last, the manifest is frozen.
 pub(crate) fn follow_answers(
     connection: &mut PgConnection,
     locked: &LockedExport,
+    settled: &[Resource],
     now: DateTime<Utc>,
 ) -> Result<ExportStatus, StoreError> {
     let id = locked.export.id;
-    let status = ExportStatus::of_counts(&count_by_status(connection, id)?);
+    tell::of_settled(connection, locked, settled, now)?;
+    let counts = count_by_status(connection, id)?;
+    let status = counts.status();
     if status == locked.export.status {
+        if status.is_terminal() {
+            // It had ended, and another source is lost: how many are there is news.
+            tell::of_ended(connection, locked, status, counts, now)?;
+        }
         return Ok(status);
     }
     let row = diesel::update(exports::table.find(id.as_uuid()));
@@ -140,6 +149,7 @@ pub(crate) fn follow_answers(
             exports::requester_identity.eq(None::<String>),
         ))
         .execute(connection)?;
+        tell::of_ended(connection, locked, status, counts, now)?;
         if status != ExportStatus::Failed && !locked.released {
             freeze(connection, locked, locked.frozen_revision.saturating_add(1), now)?;
         }
@@ -149,13 +159,13 @@ pub(crate) fn follow_answers(
     Ok(status)
 }
 
-fn count_by_status(connection: &mut PgConnection, id: ExportId) -> Result<Vec<(String, i64)>, StoreError> {
-    let counts = resources::table
+fn count_by_status(connection: &mut PgConnection, id: ExportId) -> Result<SourceCounts, StoreError> {
+    let counts: Vec<(String, i64)> = resources::table
         .filter(resources::export_id.eq(id.as_uuid()))
         .group_by(resources::status)
         .select((resources::status, diesel::dsl::count_star()))
         .load(connection)?;
-    Ok(counts)
+    Ok(SourceCounts::of(&counts))
 }
 
 /// Freezes the archive as it is at `as_of` and stores it as the latest revision.

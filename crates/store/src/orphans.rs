@@ -9,7 +9,7 @@ use diesel::{
     sql_types::{self, Timestamptz},
 };
 use domain::{
-    ExportStatus, ResourceState, SourceError,
+    ExportStatus, Resource, ResourceState, SourceError,
     ids::{ExportId, ResourceId},
 };
 use uuid::Uuid;
@@ -159,7 +159,7 @@ impl Store {
                 return Ok(false);
             }
             let failed = ResourceState::Failed(SourceError::data_lost());
-            write_state(connection, (object.export_id, object.id), &failed, now)?;
+            let lost = write_state(connection, (object.export_id, object.id), &failed, now)?;
             // In case it turns up again: no row knows it any more.
             uploads::delete_object(connection, &object.object_key, now)?;
             let further = resource_pieces::table
@@ -170,7 +170,7 @@ impl Store {
             for object_key in &further {
                 uploads::delete_object(connection, object_key, now)?;
             }
-            renew_manifest(connection, &locked, now)?;
+            renew_manifest(connection, &locked, lost, now)?;
             Ok(true)
         })
         .await
@@ -181,10 +181,11 @@ impl Store {
 fn renew_manifest(
     connection: &mut PgConnection,
     locked: &LockedExport,
+    lost: Resource,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let known = load_manifest(connection, locked.export.id)?;
-    let status = follow_answers(connection, locked, now)?;
+    let status = follow_answers(connection, locked, &[lost], now)?;
     let id = locked.export.id.as_uuid();
     let Some(known) = known else { return Ok(()) };
     if status == ExportStatus::Failed {

@@ -1,21 +1,20 @@
 //! The outbox: records for Kafka, leased by dispatchers, deleted when the broker has them.
 //!
 //! A lease moves `due_at` into the future and sets a token; whoever settles the row shows the token. Rows of
-//! one export are sent in the order of their ids: what is leased of an export is always its first rows,
+//! one export and kind are sent in the order of their ids: what is leased of them is always the first ones,
 //! parked ones left out. Whoever locks several rows does so in the order of their ids.
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    ExpressionMethods as _, PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _, sql_types,
-};
-use domain::{
-    Record,
-    ids::{ExportId, LeaseToken},
-};
-use serde_json::Value;
+use diesel::{ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _, sql_types};
+use domain::ids::LeaseToken;
 use uuid::Uuid;
 
-use crate::{error::StoreError, pool::Store, schema::outbox};
+use crate::{
+    error::StoreError,
+    outbox_rows::{LeasedRow, OutboxKind, OutboxMessage},
+    pool::Store,
+    schema::outbox,
+};
 
 /// A record leased for sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,47 +26,11 @@ pub struct LeasedRecord {
     /// When it was written.
     pub created_at: DateTime<Utc>,
     /// What to send.
-    pub record: Record,
+    pub message: OutboxMessage,
 }
 
-#[derive(QueryableByName)]
-struct LeasedRow {
-    #[diesel(sql_type = sql_types::BigInt)]
-    id: i64,
-    #[diesel(sql_type = sql_types::Integer)]
-    attempts: i32,
-    #[diesel(sql_type = sql_types::Timestamptz)]
-    created_at: DateTime<Utc>,
-    #[diesel(sql_type = sql_types::Text)]
-    topic: String,
-    #[diesel(sql_type = sql_types::Text)]
-    record_key: String,
-    #[diesel(sql_type = sql_types::Json)]
-    headers: Value,
-    #[diesel(sql_type = sql_types::Binary)]
-    payload: Vec<u8>,
-}
-
-impl TryFrom<LeasedRow> for LeasedRecord {
-    type Error = StoreError;
-
-    fn try_from(row: LeasedRow) -> Result<Self, StoreError> {
-        let headers = serde_json::from_value(row.headers).map_err(|error| StoreError::Corrupt {
-            table: "outbox",
-            column: "headers",
-            row: row.id.to_string(),
-            reason: error.to_string(),
-        })?;
-        Ok(Self {
-            id: row.id,
-            attempts: row.attempts.unsigned_abs(),
-            created_at: row.created_at,
-            record: Record { topic: row.topic, key: row.record_key, headers, payload: row.payload },
-        })
-    }
-}
-
-/// Leases the first due rows by id, except those behind a row of their export that is not leased with them.
+/// Leases the first due rows of one kind by id, except those behind a row of their export that is not leased
+/// with them.
 ///
 /// `due` looks at the first row of each export only, which keeps exports that wait from using up the limit.
 /// It is `barrier` that keeps the order: a row may be missing from `due` because it waits for another try,
@@ -79,13 +42,15 @@ impl TryFrom<LeasedRow> for LeasedRecord {
 const LEASE: &str = "\
 WITH due AS (
     SELECT o.id, o.export_id FROM outbox o
-    WHERE o.parked_at IS NULL AND o.due_at <= $1
-      AND (SELECT first.due_at FROM outbox first WHERE first.export_id = o.export_id AND first.parked_at IS NULL
+    WHERE o.kind = $5 AND o.parked_at IS NULL AND o.due_at <= $1
+      AND (SELECT first.due_at FROM outbox first
+           WHERE first.export_id = o.export_id AND first.kind = $5 AND first.parked_at IS NULL
            ORDER BY first.id LIMIT 1) <= $1
     ORDER BY o.id LIMIT $2 FOR UPDATE SKIP LOCKED),
 barrier AS (
     SELECT e.export_id, min(e.id) AS id FROM outbox e
-    WHERE e.export_id IN (SELECT export_id FROM due) AND e.parked_at IS NULL AND e.id NOT IN (SELECT id FROM due)
+    WHERE e.export_id IN (SELECT export_id FROM due) AND e.kind = $5 AND e.parked_at IS NULL
+      AND e.id NOT IN (SELECT id FROM due)
     GROUP BY e.export_id),
 leased AS (
     UPDATE outbox o SET due_at = $3, lease_token = $4, attempts = o.attempts + 1
@@ -99,7 +64,7 @@ const HELD: &str =
     "WITH held AS (SELECT id FROM outbox WHERE id = ANY($1) AND lease_token = $2 ORDER BY id FOR UPDATE)";
 
 impl Store {
-    /// Leases up to `limit` records that are due at `now`, until `lease_expires_at`, in the order to send
+    /// Leases up to `limit` records of `kind` that are due at `now`, until `lease_expires_at`, in the order to send
     /// them. Records not settled by then are leased again, and so sent again. Several callers at once get
     /// different records. One that cannot be read is logged and parked, so that people see it and the later ones
     /// of its export go on.
@@ -108,6 +73,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn lease_records(
         &self,
+        kind: OutboxKind,
         token: LeaseToken,
         now: DateTime<Utc>,
         lease_expires_at: DateTime<Utc>,
@@ -119,11 +85,12 @@ impl Store {
                 .bind::<sql_types::BigInt, _>(i64::from(limit))
                 .bind::<sql_types::Timestamptz, _>(lease_expires_at)
                 .bind::<sql_types::Uuid, _>(token.as_uuid())
+                .bind::<sql_types::Text, _>(kind.as_str())
                 .load(connection)?;
             let mut records = Vec::with_capacity(rows.len());
             for row in rows {
                 let id = row.id;
-                match LeasedRecord::try_from(row) {
+                match row.read(kind) {
                     Ok(record) => records.push(record),
                     Err(error) => {
                         tracing::error!(%error, "a record of the outbox cannot be read");
@@ -208,48 +175,4 @@ fn park(
         .set((outbox::parked_at.eq(now), outbox::lease_token.eq(None::<Uuid>), outbox::last_error.eq(error)))
         .execute(connection)?;
     Ok(parked == 1)
-}
-
-/// Queues a record of an export within a transaction.
-pub(crate) fn enqueue(
-    connection: &mut PgConnection,
-    export_id: ExportId,
-    record: &Record,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    diesel::insert_into(outbox::table)
-        .values((
-            outbox::export_id.eq(export_id.as_uuid()),
-            outbox::topic.eq(&record.topic),
-            outbox::record_key.eq(&record.key),
-            outbox::headers.eq(serde_json::json!(record.headers)),
-            outbox::payload.eq(&record.payload),
-            outbox::created_at.eq(now),
-        ))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Whether a record of an export waits to be sent to `topic`. Parked ones wait for a person.
-pub(crate) fn has_unsent(
-    connection: &mut PgConnection,
-    export_id: ExportId,
-    topic: &str,
-) -> Result<bool, StoreError> {
-    let unsent = outbox::table
-        .filter(outbox::export_id.eq(export_id.as_uuid()))
-        .filter(outbox::topic.eq(topic))
-        .filter(outbox::parked_at.is_null());
-    Ok(diesel::select(diesel::dsl::exists(unsent)).get_result(connection)?)
-}
-
-/// Deletes the unsent records of these exports within a transaction.
-pub(crate) fn cancel(connection: &mut PgConnection, export_ids: &[Uuid]) -> Result<(), StoreError> {
-    diesel::sql_query(
-        "WITH unsent AS (SELECT id FROM outbox WHERE export_id = ANY($1) ORDER BY id FOR UPDATE) \
-         DELETE FROM outbox o USING unsent WHERE o.id = unsent.id",
-    )
-    .bind::<sql_types::Array<sql_types::Uuid>, _>(export_ids)
-    .execute(connection)?;
-    Ok(())
 }

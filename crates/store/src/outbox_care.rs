@@ -8,12 +8,12 @@ use diesel::{
 use domain::ids::ExportId;
 use uuid::Uuid;
 
-use crate::{error::StoreError, pool::Store, schema::outbox};
+use crate::{error::StoreError, outbox_rows::OutboxKind, pool::Store, schema::outbox};
 
 /// Counting goes no further.
 const MAX_DEPTH: i64 = 100_000;
 
-/// How much waits to be sent.
+/// How much of one kind waits to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct OutboxDepth {
     /// Records waiting or being sent; 100,000 stands for that many or more.
@@ -34,8 +34,8 @@ pub struct ParkedRecord {
     pub id: i64,
     /// The export it belongs to.
     pub export_id: ExportId,
-    /// Where it was to go.
-    pub topic: String,
+    /// What it tells of: `request`, `lifecycle`, `announcement`.
+    pub kind: String,
     /// How often it was tried.
     pub attempts: i32,
     /// When it was set aside.
@@ -58,16 +58,16 @@ impl Store {
                 .select((
                     outbox::id,
                     outbox::export_id,
-                    outbox::topic,
+                    outbox::kind,
                     outbox::attempts,
                     outbox::parked_at.assume_not_null(),
                     outbox::last_error,
                 ))
                 .load::<(i64, Uuid, String, i32, DateTime<Utc>, Option<String>)>(connection)?;
             let parked =
-                |(id, export_id, topic, attempts, parked_at, last_error): (_, Uuid, _, _, _, Option<_>)| {
+                |(id, export_id, kind, attempts, parked_at, last_error): (_, Uuid, _, _, _, Option<_>)| {
                     let (export_id, last_error) = (export_id.into(), last_error.unwrap_or_default());
-                    ParkedRecord { id, export_id, topic, attempts, parked_at, last_error }
+                    ParkedRecord { id, export_id, kind, attempts, parked_at, last_error }
                 };
             Ok(rows.into_iter().map(parked).collect())
         })
@@ -98,21 +98,41 @@ impl Store {
         .await
     }
 
-    /// How much waits. Counted up to 100,000 records, so that asking costs little when the broker has been
+    /// Deletes up to `limit` records of `kind`, which are not wanted. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn discard_records(&self, kind: OutboxKind, limit: u32) -> Result<usize, StoreError> {
+        self.statement("discard records", move |connection| {
+            let discarded = diesel::sql_query(
+                "WITH unwanted AS (SELECT id FROM outbox WHERE kind = $1 ORDER BY id LIMIT $2 \
+                 FOR UPDATE SKIP LOCKED) \
+                 DELETE FROM outbox o USING unwanted WHERE o.id = unwanted.id",
+            )
+            .bind::<sql_types::Text, _>(kind.as_str())
+            .bind::<sql_types::BigInt, _>(i64::from(limit))
+            .execute(connection)?;
+            Ok(discarded)
+        })
+        .await
+    }
+
+    /// How much of `kind` waits. Counted up to 100,000 records, so that asking costs little when the broker has been
     /// away for long.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
-        self.statement("outbox depth", |connection| {
-            // All of them can be counted in the index of the ids, those that wait cannot.
+    pub async fn outbox_depth(&self, kind: OutboxKind) -> Result<OutboxDepth, StoreError> {
+        self.statement("outbox depth", move |connection| {
+            // All of them can be counted in an index, those that wait cannot.
             let depth = diesel::sql_query(
                 "SELECT total.n - parked.n AS waiting, parked.n AS parked, \
-                 (SELECT created_at FROM outbox WHERE parked_at IS NULL ORDER BY id LIMIT 1) AS oldest \
-                 FROM (SELECT count(*) AS n FROM outbox WHERE parked_at IS NOT NULL) parked, LATERAL \
-                 (SELECT count(*) AS n FROM (SELECT id FROM outbox ORDER BY id LIMIT $1 + parked.n) o) total",
+                 (SELECT created_at FROM outbox WHERE kind = $2 AND parked_at IS NULL ORDER BY id LIMIT 1) AS oldest \
+                 FROM (SELECT count(*) AS n FROM outbox WHERE kind = $2 AND parked_at IS NOT NULL) parked, LATERAL \
+                 (SELECT count(*) AS n FROM (SELECT id FROM outbox WHERE kind = $2 ORDER BY id LIMIT $1 + parked.n) o) total",
             )
             .bind::<sql_types::BigInt, _>(MAX_DEPTH)
+            .bind::<sql_types::Text, _>(kind.as_str())
             .get_result(connection)?;
             Ok(depth)
         })

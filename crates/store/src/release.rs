@@ -6,17 +6,20 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _,
+    SelectableHelper as _,
     sql_types::{self, Timestamptz},
 };
-use domain::ids::ExportId;
+use domain::{LifecycleEvent, ids::ExportId};
 use uuid::Uuid;
 
 use crate::{
     error::StoreError,
     freeze::{refreeze, try_lock_export},
-    outbox,
+    outbox_rows,
     pool::Store,
-    schema::{exports, manifests},
+    rows::{ExportRow, OwnerRow},
+    schema::{exports, manifests, owners},
+    tell,
 };
 
 #[derive(QueryableByName)]
@@ -45,8 +48,9 @@ impl Store {
         .await
     }
 
-    /// Queues the objects of up to `limit` exports that expired at or before `before`, and cancels what is
-    /// still to be sent for them. Their rows stay, for the listing. Returns how many.
+    /// Queues the objects of up to `limit` exports that expired at or before `before`, cancels what nobody
+    /// needs of what is still to be sent for them, and tells that they have expired. Their rows stay, for the
+    /// listing. Returns how many.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing of this batch was done.
@@ -59,11 +63,17 @@ impl Store {
         self.tx("release expired", move |connection| {
             let ids = pick(connection, EXPIRED, before, limit)?;
             queue_objects(connection, &ids, now)?;
-            outbox::cancel(connection, &ids)?;
+            outbox_rows::cancel(connection, &ids)?;
             diesel::delete(manifests::table.filter(manifests::export_id.eq_any(&ids))).execute(connection)?;
             let released = diesel::update(exports::table.filter(exports::id.eq_any(&ids)))
                 .set((exports::released_at.eq(now), exports::requester_identity.eq(None::<String>)))
                 .execute(connection)?;
+            let gone = exports::table
+                .inner_join(owners::table)
+                .filter(exports::id.eq_any(&ids))
+                .select((ExportRow::as_select(), OwnerRow::as_select()))
+                .load(connection)?;
+            tell::of_gone(connection, gone, LifecycleEvent::expired, now)?;
             Ok(released)
         })
         .await

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     error::StoreError,
-    outbox,
+    outbox_rows::{self, NewRow},
     pool::Store,
     rows::{ExportRow, ResourceRow},
     schema::{exports, owners, resources},
@@ -83,7 +83,7 @@ impl Store {
         .await
     }
 
-    /// Queues records, each with its export, all or nothing. Those whose export is gone meanwhile are left
+    /// Queues requests, each with its export, all or nothing. Those whose export is gone meanwhile are left
     /// out: nobody wants them any more.
     ///
     /// # Errors
@@ -105,10 +105,9 @@ impl Store {
                 .load(connection)?
                 .into_iter()
                 .collect();
-            records
-                .iter()
-                .filter(|(export_id, _)| live.contains(export_id.as_uuid()))
-                .try_for_each(|(export_id, record)| outbox::enqueue(connection, *export_id, record, now))
+            let wanted = records.iter().filter(|(export_id, _)| live.contains(export_id.as_uuid()));
+            let rows = wanted.map(|(export_id, record)| NewRow::request(*export_id, record.clone()));
+            outbox_rows::enqueue(connection, rows.collect(), now)
         })
         .await
     }

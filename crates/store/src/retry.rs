@@ -16,7 +16,7 @@ use crate::{
     ask_again::Question,
     error::StoreError,
     freeze::{LockedExport, load_manifest, lock_export},
-    outbox,
+    outbox_rows::{self, NewRow},
     pool::Store,
     rows::ResourceRow,
     schema::{exports, manifests, resources},
@@ -110,7 +110,8 @@ impl Store {
             };
             run_again(connection, &locked, &source.identity)?;
             make_pending(connection, &source, event.id, retry.asking, now)?;
-            outbox::enqueue(connection, source.export_id, &retry.record, now)?;
+            let row = NewRow::request(source.export_id, retry.record);
+            outbox_rows::enqueue(connection, vec![row], now)?;
             Ok(RetryOutcome::Asked)
         })
         .await

@@ -27,6 +27,12 @@ impl From<OwnerRow> for Owner {
     }
 }
 
+impl From<Owner> for OwnerRow {
+    fn from(owner: Owner) -> Self {
+        Self { account: owner.account, org_id: owner.org_id, username: owner.username }
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = exports, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct ExportRow {

@@ -143,6 +143,7 @@ diesel::table! {
         attempts -> Integer,
         last_error -> Nullable<Text>,
         parked_at -> Nullable<Timestamptz>,
+        kind -> Text,
     }
 }
 

@@ -14,6 +14,7 @@ mod download;
 mod events;
 mod examples;
 mod expiry;
+mod lifecycle;
 mod listing;
 mod onboarding;
 mod progress;

@@ -23,7 +23,10 @@ async fn while_kafka_is_away_the_api_accepts_exports_and_afterwards_all_are_aske
     platform.dispatcher.wait_unready("kafka").await;
     try_join_all((0..30).map(|_| platform.asking.create(3))).await.unwrap();
     assert_eq!(platform.public.readiness().await.unwrap().0, 200, "customers do not notice");
-    platform.dispatcher.wait_metric("outbox_records", r#"state="waiting""#, 90.0).await;
+    platform
+        .dispatcher
+        .wait_metric("outbox_records", r#"kind="request",service="dispatcher",state="waiting""#, 90.0)
+        .await;
     let age = "outbox_oldest_age_seconds";
     poll_until(e2e::PATIENCE, async || Ok((platform.dispatcher.metric(age, "").await? > 0.5).then_some(())))
         .await

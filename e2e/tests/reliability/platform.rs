@@ -42,9 +42,10 @@ impl Platform {
         Self::on_failing(rig, None).await
     }
 
-    /// Starts all services; one of them dies at the failpoint of that name.
+    /// Starts all services; one of them dies at the failpoint of that name. Of the dispatcher's loops that send
+    /// any may come to it first: there is only the one of requests.
     pub(crate) async fn failing_at(service: Service, failpoint: &str) -> Self {
-        let rig = Rig::with(SHORT_LEASES).await;
+        let rig = Rig::with(&format!("{SHORT_LEASES}\n[lifecycle_events]\nenabled = false")).await;
         Self::on_failing(rig, Some((service, &format!("{failpoint}=return")))).await
     }
 

@@ -209,6 +209,8 @@ async fn a_dry_run_tells_what_is_due_and_changes_nothing() {
                      VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'x', now() - interval '1 day')";
     database.batch_execute(abandoned).await.unwrap();
 
+    // Else it is the dispatcher that changes something.
+    crate::audit::wait_for_none(&database, "SELECT count(*) FROM outbox").await.unwrap();
     let before = everything(&platform.rig).await.unwrap();
     let dry = [("EXPORTS__EXPIRY_REAPER__DRY_RUN", "true"), ("EXPORTS__EXPIRY_REAPER__GRACE", "0s")];
     let reaper = platform.rig.start_with(Service::ExpiryReaper, &dry).await;

@@ -34,7 +34,9 @@ async fn dispatchers_share_the_outbox_and_keep_the_order_of_each_export() {
     wait_for_none(&database, "SELECT count(*) FROM outbox").await.unwrap();
     let mut sent = Vec::new();
     for dispatcher in [&platform.dispatcher, &second, &third] {
-        sent.push(dispatcher.metric("outbox_records_total", r#"outcome="sent""#).await.unwrap());
+        sent.push(
+            dispatcher.metric("outbox_records_total", r#"kind="request",outcome="sent""#).await.unwrap(),
+        );
     }
     assert!((sent.iter().sum::<f64>() - 300.0).abs() < 0.5, "each was sent once: {sent:?}");
     assert!(sent.iter().filter(|sent| **sent > 0.0).count() >= 2, "the work was shared: {sent:?}");
@@ -45,12 +47,13 @@ async fn dispatchers_share_the_outbox_and_keep_the_order_of_each_export() {
 
 #[tokio::test]
 async fn a_dispatcher_that_wakes_after_its_lease_ran_out_disturbs_nothing() {
-    let leases = "[kafka]\nmessage_timeout = \"1s\"\n[dispatcher]\nlease = \"3s\"";
+    let leases = "[kafka]\nmessage_timeout = \"1s\"\n[dispatcher]\nlease = \"3s\"\n\
+                  [lifecycle_events]\nenabled = false";
     let late = (Dispatcher, "dispatcher::leased=1*sleep(5000)");
     let platform = Platform::on_failing(Rig::with(leases).await, Some(late)).await;
     platform.asking.create(4).await.unwrap();
     let database = platform.rig.database().await.unwrap();
-    let leased = "SELECT count(*) FROM outbox WHERE lease_token IS NOT NULL";
+    let leased = "SELECT count(*) FROM outbox WHERE kind = 'request' AND lease_token IS NOT NULL";
     poll_until(PATIENCE, async || Ok((count(&database, leased).await? == 4).then_some(()))).await.unwrap();
     let _second = platform.rig.start(Dispatcher).await;
     // The same events once from each of the two.
@@ -74,9 +77,16 @@ async fn a_record_that_the_brokers_refuse_is_parked_and_can_be_sent_again() {
     platform.rig.topic.wait_for(20).await;
     assert_eq!(others.iter().filter(|other| other.is_ok()).count(), 10, "the others go on");
 
-    platform.dispatcher.wait_metric("outbox_records_total", r#"outcome="parked""#, 1.0).await;
-    platform.dispatcher.wait_metric("outbox_records", r#"state="parked""#, 1.0).await;
-    let retried = platform.dispatcher.metric("outbox_records_total", r#"outcome="retried""#).await.unwrap();
+    platform.dispatcher.wait_metric("outbox_records_total", r#"kind="request",outcome="parked""#, 1.0).await;
+    platform
+        .dispatcher
+        .wait_metric("outbox_records", r#"kind="request",service="dispatcher",state="parked""#, 1.0)
+        .await;
+    let retried = platform
+        .dispatcher
+        .metric("outbox_records_total", r#"kind="request",outcome="retried""#)
+        .await
+        .unwrap();
     assert!((retried - 2.0).abs() < 0.5, "it was tried three times: {retried}");
     let launch = platform.rig.launch_with(&[]);
     let (status, listed) = administrate(&launch, &["outbox", "parked"]).await.unwrap();

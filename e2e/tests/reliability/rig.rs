@@ -240,6 +240,8 @@ brokers = "{brokers}"
 message_timeout = "2s"
 [events]
 topic = "{topic}"
+[lifecycle_events]
+topic = "{topic}-lifecycle"
 [object_store]
 kind = "s3"
 prefix = "{prefix}"

@@ -40,7 +40,7 @@ impl Events {
     }
 }
 
-/// A topic and everything that came into it. Reading ends when this is dropped.
+/// A topic and everything that came into it; beside it is one for what is told of exports. Reading ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) name: String,
@@ -49,10 +49,10 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    /// Makes the topic and begins to read.
+    /// Makes both topics and begins to read.
     pub(crate) async fn create(brokers: &str, name: &str) -> Result<Self> {
         let settings = KafkaSettings { brokers: brokers.to_owned(), ..KafkaSettings::default() };
-        topics::ensure_topics(&settings, &[name], PARTITIONS).await?;
+        topics::ensure_topics(&settings, &[name, &format!("{name}-lifecycle")], PARTITIONS).await?;
         Self::read(brokers, name, Events::default()).await
     }
 

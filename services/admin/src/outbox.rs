@@ -7,7 +7,7 @@ use store::Store;
 /// What to do with parked records.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Lists parked records, oldest first: id, export, topic, tries, since when, and why.
+    /// Lists parked records, oldest first: id, export, kind, tries, since when, and why.
     Parked {
         /// Most records listed.
         #[arg(long, default_value_t = 100)]
@@ -37,7 +37,7 @@ pub(crate) async fn run(store: &Store, command: Command) -> anyhow::Result<()> {
                     "{}\t{}\t{}\t{}\t{}\t{}",
                     record.id,
                     record.export_id,
-                    record.topic,
+                    record.kind,
                     record.attempts,
                     record.parked_at.to_rfc3339(),
                     record.last_error

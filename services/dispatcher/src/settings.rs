@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use bus::{EventSettings, KafkaSettings};
+use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
 use domain::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// The topic of requests, and how large records may be.
     pub events: EventSettings,
+    /// Where it is told what happens to exports.
+    pub lifecycle_events: LifecycleEventSettings,
     /// What sends requests, and ends what nobody answers.
     pub dispatcher: DispatcherSettings,
 }

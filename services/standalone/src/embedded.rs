@@ -7,7 +7,7 @@ use bus::EmbeddedBroker;
 use devservers::{DataDir, Postgres, PostgresOptions};
 use service::BoxError;
 
-/// Partitions of the topic: as many consumers of one application can share it.
+/// Partitions of each topic: as many consumers of one application can share it.
 const PARTITIONS: i32 = 4;
 
 /// Connections of all services together, with room for a person's `psql`.
@@ -20,8 +20,8 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts them on the folder `data`; the cluster is made when it is missing.
-    pub(crate) async fn start(data: &Path, topic: &str) -> Result<Self, BoxError> {
+    /// Starts them on the folder `data`, with these topics; the cluster is made when it is missing.
+    pub(crate) async fn start(data: &Path, topics: &[&str]) -> Result<Self, BoxError> {
         let options = PostgresOptions {
             data: DataDir::At(data.join("postgres")),
             max_connections: MAX_CONNECTIONS,
@@ -29,7 +29,7 @@ impl Embedded {
         };
         let postgres = Postgres::start(options).await?;
         let broker = EmbeddedBroker::start()?;
-        broker.create_topic(topic, PARTITIONS)?;
+        topics.iter().try_for_each(|topic| broker.create_topic(topic, PARTITIONS))?;
         Ok(Self { postgres, broker })
     }
 

@@ -38,7 +38,9 @@ pub fn run() -> ExitCode {
 }
 
 async fn wire(context: Context, mut settings: Settings, cli: &Cli) -> Result<(), BoxError> {
-    let embedded = Arc::new(Embedded::start(&cli.data, &settings.events.topic).await?);
+    let embedded = Arc::new(
+        Embedded::start(&cli.data, &[&settings.events.topic, &settings.lifecycle_events.topic]).await?,
+    );
     let ending = Arc::clone(&embedded);
     context.at_end(async move { ending.stop().await });
 

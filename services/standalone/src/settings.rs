@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use access::oidc::OidcSettings;
-use bus::{EventSettings, KafkaSettings};
+use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
 use dispatcher::DispatcherSettings;
 use domain::registry::Registry;
 use expiry_reaper::ExpiryReaperSettings;
@@ -23,6 +23,8 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// What request events look like.
     pub events: EventSettings,
+    /// Where it is told what happens to exports.
+    pub lifecycle_events: LifecycleEventSettings,
     /// Of the local files: limits.
     pub object_store: blobs::Settings,
     /// The registry, applied at each start: what customers may ask for, and who may deliver.
@@ -85,6 +87,7 @@ impl Settings {
             database: self.database.clone(),
             kafka: self.kafka.clone(),
             events: self.events.clone(),
+            lifecycle_events: self.lifecycle_events.clone(),
             dispatcher: self.dispatcher.clone(),
         }
     }

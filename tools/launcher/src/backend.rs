@@ -11,7 +11,7 @@ use crate::data_folder::DataFolder;
 use crate::restart::Restart;
 use crate::screen::Stopwatch;
 
-/// Partitions of the topic of the request events: as many consumers of one application can share it.
+/// Partitions of each topic: as many consumers of one application can share it.
 const PARTITIONS: i32 = 4;
 const MAX_CONNECTIONS: u32 = 200;
 
@@ -91,15 +91,15 @@ impl Servers {
         Ok(Self { postgres, kafka, s3, restarts })
     }
 
-    /// Makes the topic of the request events, if it is not there yet.
+    /// Makes those of the topics that are not there yet.
     ///
     /// # Errors
     /// When the broker refuses.
-    pub(crate) async fn make_topic(&self, name: &str) -> Result<()> {
+    pub(crate) async fn make_topics(&self, names: &[&str]) -> Result<()> {
         let settings = bus::KafkaSettings { brokers: self.kafka.brokers(), ..bus::KafkaSettings::default() };
-        bus::topics::ensure_topics(&settings, &[name], PARTITIONS)
+        bus::topics::ensure_topics(&settings, names, PARTITIONS)
             .await
-            .context("making the topic of the events")
+            .context("making the topics of the events")
     }
 
     /// Where everything is.

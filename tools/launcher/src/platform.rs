@@ -93,7 +93,7 @@ impl<'a> Platform<'a> {
         }
         let settings = self.write_settings()?;
         if let Some(servers) = &self.servers {
-            servers.make_topic(&settings.topic()).await?;
+            servers.make_topics(&[&settings.topic(), &settings.lifecycle_topic()]).await?;
             self.prepare_database().await?;
         }
         let details_file = self.folder.entry(DETAILS_FILE);

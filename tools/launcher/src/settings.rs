@@ -59,8 +59,16 @@ impl Settings {
 
     /// The topic of the request events.
     pub(crate) fn topic(&self) -> String {
-        let own = self.0.get("events").and_then(|section| section.get("topic")).and_then(Value::as_str);
-        own.map_or_else(|| bus::EventSettings::default().topic, ToOwned::to_owned)
+        self.topic_of("events").unwrap_or_else(|| bus::EventSettings::default().topic)
+    }
+
+    /// The topic of the lifecycle events.
+    pub(crate) fn lifecycle_topic(&self) -> String {
+        self.topic_of("lifecycle_events").unwrap_or_else(|| bus::LifecycleEventSettings::default().topic)
+    }
+
+    fn topic_of(&self, section: &str) -> Option<String> {
+        self.0.get(section)?.get("topic")?.as_str().map(ToOwned::to_owned)
     }
 
     /// `http://HOST:PORT` of a socket, for a client on this machine.
@@ -185,6 +193,7 @@ mod tests {
         assert_eq!(settings.url("public_api", "ops_listen").unwrap(), "http://127.0.0.1:3");
         assert_eq!(settings.0["public_api"]["max_sources"].as_integer(), Some(5));
         assert_eq!(chosen().topic(), "platform.export.requests");
+        assert_eq!(chosen().lifecycle_topic(), "platform.export.lifecycle");
         assert_eq!(settings.0["telemetry"]["filter"].as_str(), Some("debug"));
     }
 

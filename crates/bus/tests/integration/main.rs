@@ -9,6 +9,7 @@ mod embedded;
 mod faults;
 mod fuzz;
 mod kafka;
+mod lifecycle_events;
 mod proxied;
 mod request_events;
 mod secured;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use domain::{ExportDraft, Record, RequestEvent, ResourceState, SourceError, ids::LeaseToken};
 use futures_util::future::join_all;
+use store::OutboxKind::Request;
 
-use crate::support::{Fixture, owner, stored};
+use crate::support::{Fixture, owner, request, stored};
 
 /// As services render it; the event id stands for the whole event.
 pub(crate) fn render(event: &RequestEvent) -> Record {
@@ -34,13 +35,14 @@ impl Fixture {
         self.store.ask_again(self.now(), 10, |event| Some(render(event))).await.unwrap()
     }
 
-    /// Sends what is in the outbox, and returns the payloads.
+    /// Sends the requests in the outbox, and returns the payloads.
     pub(crate) async fn send_all(&self) -> Vec<String> {
         let token = LeaseToken::random();
         let until = self.now() + TimeDelta::minutes(1);
-        let leased = self.store.lease_records(token, self.now(), until, 1000).await.unwrap();
+        let leased = self.store.lease_records(Request, token, self.now(), until, 1000).await.unwrap();
         self.store.finish_records(token, leased.iter().map(|row| row.id).collect()).await.unwrap();
-        leased.into_iter().map(|row| String::from_utf8(row.record.payload).unwrap()).collect()
+        let text = |row| String::from_utf8(request(row).payload.clone()).unwrap();
+        leased.iter().map(text).collect()
     }
 
     /// The events that asked last, in the order of the request.
@@ -128,7 +130,7 @@ async fn nobody_is_asked_for_exports_that_were_deleted_or_have_expired() {
     fixture.store.delete_export(owner("jdoe"), deleted.id, fixture.now()).await.unwrap();
     fixture.clock.advance(TimeDelta::hours(5));
     assert_eq!(fixture.ask_again().await, 0);
-    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox"), 0);
+    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox WHERE kind = 'request'"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 use domain::{Owner, ids::LeaseToken};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use store::CreateExport;
+use store::{CreateExport, OutboxKind::Request};
 
-use crate::support::{Fixture, ONE_TRY, owner, records_of, rows_of};
+use crate::support::{Fixture, ONE_TRY, owner, records_of, request, rows_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_writes_the_export_its_sources_and_its_records_in_the_order_of_the_request() {
@@ -16,7 +16,8 @@ async fn creating_writes_the_export_its_sources_and_its_records_in_the_order_of_
     let asked: Vec<_> = draft.sources.iter().map(|source| source.id).collect();
     let kept: Vec<_> = found.resources.iter().map(|resource| resource.id).collect();
     assert_eq!(kept, asked);
-    let queued = fixture.texts("SELECT convert_from(payload, 'UTF8') AS t FROM outbox ORDER BY id");
+    let sql = "SELECT convert_from(payload, 'UTF8') AS t FROM outbox WHERE kind = 'request' ORDER BY id";
+    let queued = fixture.texts(sql);
     let events: Vec<_> = draft.sources.iter().map(|source| source.event_id.to_string()).collect();
     assert_eq!(queued, events);
 }
@@ -33,7 +34,7 @@ async fn debug_output_shows_nothing_of_the_customer() {
     let shown = format!("{create:?}");
     fixture.store.create_export(create).await.unwrap();
     let (now, until) = (fixture.now(), fixture.now() + chrono::TimeDelta::minutes(1));
-    let leased = fixture.store.lease_records(LeaseToken::random(), now, until, 10).await.unwrap();
+    let leased = fixture.store.lease_records(Request, LeaseToken::random(), now, until, 10).await.unwrap();
     let shown = format!("{shown} {leased:?}");
     for hidden in ["aWRlbnRpdHk=", "hunter2", "jdoe", "salaries", &format!("{:?}", b"hunter2")] {
         assert!(!shown.contains(hidden), "{shown}");
@@ -63,8 +64,8 @@ async fn what_was_created_reads_back_as_it_was_given() {
     let records = records_of(&draft);
     let token = domain::ids::LeaseToken::random();
     let until = fixture.now() + chrono::TimeDelta::minutes(1);
-    let leased = fixture.store.lease_records(token, fixture.now(), until, 10).await.unwrap();
-    assert_eq!(leased.into_iter().map(|row| row.record).collect::<Vec<_>>(), records);
+    let leased = fixture.store.lease_records(Request, token, fixture.now(), until, 10).await.unwrap();
+    assert_eq!(leased.iter().map(|row| request(row).clone()).collect::<Vec<_>>(), records);
 }
 
 #[tokio::test(flavor = "multi_thread")]

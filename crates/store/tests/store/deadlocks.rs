@@ -9,7 +9,7 @@ use domain::{
     ids::{AttemptId, LeaseToken},
 };
 use futures_util::future::join_all;
-use store::{NewAttempt, Retry, RetrySource, StoreError};
+use store::{NewAttempt, OutboxKind, Retry, RetrySource, StoreError};
 use testkit::poll_until;
 
 use crate::{
@@ -88,7 +88,8 @@ async fn answer(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> 
 async fn dispatch(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> Result<(), StoreError> {
     let (store, now, token) = (&fixture.store, fixture.now(), LeaseToken::random());
     let until = now + TimeDelta::seconds(i64::from(!random.one_in(3)));
-    let leased = store.lease_records(token, now, until, 10).await?;
+    let kind = if random.one_in(3) { OutboxKind::Lifecycle } else { OutboxKind::Request };
+    let leased = store.lease_records(kind, token, now, until, 10).await?;
     let mut ids: Vec<_> = leased.iter().map(|row| row.id).collect();
     // Nobody promises an order.
     ids.reverse();

@@ -10,6 +10,7 @@ mod deadlines;
 mod deadlocks;
 mod find;
 mod freeze;
+mod lifecycle;
 mod list;
 mod migrations;
 mod object_keys;

@@ -5,7 +5,7 @@ use std::fs;
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use domain::ListQuery;
 use futures_util::future::join_all;
-use store::{Store, StoreError};
+use store::{OutboxKind::Request, Store, StoreError};
 use testkit::{TestDatabase, TestServers, unique_name};
 
 use crate::support::{Fixture, draft, migration_folders, number, owner, rows_of, settings, texts};
@@ -104,7 +104,8 @@ async fn use_as(store: &Store, fixture: &Fixture) -> Result<(), StoreError> {
     store.create_export(rows_of(&draft, &owner("jdoe"))).await?;
     assert_eq!(store.list_exports(owner("jdoe"), ListQuery::default()).await?.count, 1);
     let (token, now) = (domain::ids::LeaseToken::random(), fixture.now());
-    assert_eq!(store.lease_records(token, now, now + chrono::TimeDelta::minutes(1), 10).await?.len(), 2);
+    let until = now + chrono::TimeDelta::minutes(1);
+    assert_eq!(store.lease_records(Request, token, now, until, 10).await?.len(), 2);
     assert_eq!(store.fold_export_counts(10).await?, 1);
     assert!(store.delete_export(owner("jdoe"), draft.id, now).await?);
     assert_eq!(store.release_deleted(now, now, 10).await?, 1);

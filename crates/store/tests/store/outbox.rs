@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
 use domain::{ExportDraft, ids::LeaseToken};
 use futures_util::future::join_all;
-use store::LeasedRecord;
+use store::{LeasedRecord, OutboxKind::Request};
 
-use crate::support::{Fixture, owner};
+use crate::support::{Fixture, owner, request};
 
 impl Fixture {
     fn minute(&self) -> DateTime<Utc> {
@@ -16,7 +16,8 @@ impl Fixture {
     /// Leases with a new token, for a minute.
     async fn lease(&self, limit: u32) -> (LeaseToken, Vec<LeasedRecord>) {
         let token = LeaseToken::random();
-        let leased = self.store.lease_records(token, self.now(), self.minute(), limit).await.unwrap();
+        let leased =
+            self.store.lease_records(Request, token, self.now(), self.minute(), limit).await.unwrap();
         (token, leased)
     }
 
@@ -36,8 +37,8 @@ fn ids(leased: &[LeasedRecord]) -> Vec<i64> {
 
 /// Which source of which draft a record asks for.
 fn place(drafts: &[&ExportDraft], row: &LeasedRecord) -> (usize, usize) {
-    let event = String::from_utf8(row.record.payload.clone()).unwrap();
-    let draft = drafts.iter().position(|draft| draft.id.to_string() == row.record.key).unwrap();
+    let event = String::from_utf8(request(row).payload.clone()).unwrap();
+    let draft = drafts.iter().position(|draft| draft.id.to_string() == request(row).key).unwrap();
     let source =
         drafts[draft].sources.iter().position(|source| source.event_id.to_string() == event).unwrap();
     (draft, source)
@@ -50,7 +51,7 @@ async fn a_record_that_cannot_be_read_is_parked_and_does_not_hold_up_the_others(
     let spoil = format!("UPDATE outbox SET headers = '7' WHERE export_id = '{}'", spoilt.id);
     fixture.connection().batch_execute(&spoil).unwrap();
     assert_eq!(fixture.send(&[&other], 10).await, [(0, 0)]);
-    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox"), 1);
+    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox WHERE kind = 'request'"), 1);
     let parked = fixture.store.parked_records(10).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert!(parked[0].last_error.contains("outbox.headers"), "{}", parked[0].last_error);
@@ -96,7 +97,7 @@ async fn a_record_is_leased_again_when_its_lease_ends_and_its_old_holder_is_fenc
     assert_eq!(fixture.store.return_records(old, rows.clone(), now, None).await.unwrap(), 0);
     assert!(!fixture.store.park_record(old, rows[0], "no".to_owned(), now).await.unwrap());
     assert_eq!(fixture.store.finish_records(new, rows).await.unwrap(), 2);
-    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox"), 0);
+    assert_eq!(fixture.number("SELECT count(*) AS n FROM outbox WHERE kind = 'request'"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,9 +135,9 @@ async fn a_parked_record_lets_the_others_pass_until_it_is_requeued() {
     let parked = fixture.store.parked_records(10).await.unwrap();
     assert_eq!(parked.len(), 1);
     let row = &parked[0];
-    assert_eq!((row.id, row.export_id, row.topic.as_str()), (id, draft.id, "requests"));
+    assert_eq!((row.id, row.export_id, row.kind.as_str()), (id, draft.id, "request"));
     assert_eq!((row.attempts, row.parked_at, row.last_error.as_str()), (1, now, "too large"));
-    let depth = fixture.store.outbox_depth().await.unwrap();
+    let depth = fixture.store.outbox_depth(Request).await.unwrap();
     assert_eq!((depth.waiting, depth.oldest, depth.parked), (0, None, 1));
 
     fixture.clock.advance(TimeDelta::days(1));
@@ -175,7 +176,7 @@ async fn deleting_an_export_cancels_what_was_not_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn depth_tells_how_much_waits_and_since_when() {
     let fixture = Fixture::new().await;
-    let empty = fixture.store.outbox_depth().await.unwrap();
+    let empty = fixture.store.outbox_depth(Request).await.unwrap();
     assert_eq!((empty.waiting, empty.oldest, empty.parked), (0, None, 0));
     let since = fixture.now();
     fixture.create(&owner("jdoe"), 2).await;
@@ -183,10 +184,10 @@ async fn depth_tells_how_much_waits_and_since_when() {
     fixture.create(&owner("jdoe"), 1).await;
     // A leased record waits as well: the broker does not have it yet.
     let (token, leased) = fixture.lease(1).await;
-    let depth = fixture.store.outbox_depth().await.unwrap();
+    let depth = fixture.store.outbox_depth(Request).await.unwrap();
     assert_eq!((depth.waiting, depth.oldest), (3, Some(since)));
     fixture.store.park_record(token, leased[0].id, "no".to_owned(), fixture.now()).await.unwrap();
-    let depth = fixture.store.outbox_depth().await.unwrap();
+    let depth = fixture.store.outbox_depth(Request).await.unwrap();
     assert_eq!((depth.waiting, depth.parked), (2, 1));
 }
 
@@ -226,5 +227,5 @@ async fn headers_and_payload_survive_as_they_are() {
         payload: (0..=255).cycle().take(1_000_000).collect(),
     };
     fixture.store.enqueue_records(vec![(draft.id, record.clone())], fixture.now()).await.unwrap();
-    assert_eq!(fixture.lease(1).await.1[0].record, record);
+    assert_eq!(request(&fixture.lease(1).await.1[0]), &record);
 }

@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use diesel::connection::SimpleConnection as _;
 use domain::ids::LeaseToken;
 use futures_util::future::join_all;
-use store::LeasedRecord;
+use store::{LeasedRecord, OutboxKind::Request};
 
 use crate::{
     random::Random,
-    support::{Fixture, owner},
+    support::{Fixture, owner, request},
 };
 
 const EXPORTS: usize = 12;
@@ -30,7 +30,7 @@ impl Broker {
     fn deliver(&self, row: &LeasedRecord) {
         *self.deliveries.lock().unwrap() += 1;
         let mut deliveries = self.first.lock().unwrap();
-        let of_export = deliveries.entry(row.record.key.clone()).or_default();
+        let of_export = deliveries.entry(request(row).key.clone()).or_default();
         if !of_export.contains(&row.id) {
             of_export.push(row.id);
         }
@@ -46,8 +46,11 @@ async fn records_of_an_export_are_first_delivered_in_order_whatever_fails() {
         for _ in 0..EXPORTS {
             keys.push(fixture.create(&owner("jdoe"), SOURCES).await.id.to_string());
         }
-        let of_export =
-            |key| format!("SELECT id::text AS t FROM outbox WHERE record_key = '{key}' ORDER BY id");
+        let of_export = |key| {
+            format!(
+                "SELECT id::text AS t FROM outbox WHERE kind = 'request' AND record_key = '{key}' ORDER BY id"
+            )
+        };
         let ids =
             |key| fixture.texts(&of_export(key)).iter().map(|id| id.parse().unwrap()).collect::<Vec<i64>>();
         let written: Vec<_> = keys.iter().map(ids).collect();
@@ -75,22 +78,22 @@ async fn records_of_an_export_are_first_delivered_in_order_whatever_fails() {
 /// differ from that of the others by some seconds.
 async fn dispatch(fixture: &Fixture, broker: &Broker, mut random: Random) {
     let skew = TimeDelta::seconds(i64::try_from(random.below(8)).unwrap() - 4);
-    while fixture.store.outbox_depth().await.unwrap().waiting > 0 {
+    while fixture.store.outbox_depth(Request).await.unwrap().waiting > 0 {
         let (token, now) = (LeaseToken::random(), fixture.now() + skew);
         let limit = 1 + u32::try_from(random.below(20)).unwrap();
         let until = now + TimeDelta::seconds(10);
-        let leased = fixture.store.lease_records(token, now, until, limit).await.unwrap();
+        let leased = fixture.store.lease_records(Request, token, now, until, limit).await.unwrap();
         let mut outcome = Outcome::default();
         for row in &leased {
             stall(fixture, &mut random).await;
-            if outcome.stopped.contains(&row.record.key) {
+            if outcome.stopped.contains(&request(row).key) {
                 outcome.untried.push(row.id);
                 continue;
             }
             match random.below(12) {
                 0 => {
                     outcome.failed.push(row.id);
-                    outcome.stopped.push(row.record.key.clone());
+                    outcome.stopped.push(request(row).key.clone());
                 }
                 1 if random.one_in(4) => {
                     broker.parked.lock().unwrap().push(row.id);

@@ -5,8 +5,9 @@ use domain::{
     ExportDraft, Record, RequestEvent,
     ids::{ExportId, LeaseToken, ResourceId},
 };
+use store::OutboxKind::Request;
 
-use crate::support::{Fixture, owner};
+use crate::support::{Fixture, owner, request};
 
 /// The events that creating `draft` asked with.
 fn events_of(draft: &ExportDraft) -> Vec<RequestEvent> {
@@ -94,8 +95,9 @@ async fn queued_records_come_after_the_earlier_ones_and_not_for_a_deleted_export
     ];
     fixture.store.enqueue_records(again, fixture.now()).await.unwrap();
     let until = fixture.now() + TimeDelta::minutes(1);
-    let leased = fixture.store.lease_records(LeaseToken::random(), fixture.now(), until, 10).await.unwrap();
+    let leased =
+        fixture.store.lease_records(Request, LeaseToken::random(), fixture.now(), until, 10).await.unwrap();
     let bodies: Vec<_> =
-        leased.iter().map(|row| String::from_utf8_lossy(&row.record.payload).into_owned()).collect();
+        leased.iter().map(|row| String::from_utf8_lossy(&request(row).payload).into_owned()).collect();
     assert_eq!(bodies, [kept.sources[0].event_id.to_string(), "1".to_owned(), "3".to_owned()]);
 }

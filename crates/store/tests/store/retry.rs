@@ -26,7 +26,7 @@ fn retrying(draft: &ExportDraft, place: usize) -> RetrySource {
 }
 
 impl Fixture {
-    async fn retry(&self, draft: &ExportDraft, place: usize) -> RetryOutcome<&'static str> {
+    pub(crate) async fn retry(&self, draft: &ExportDraft, place: usize) -> RetryOutcome<&'static str> {
         self.retry_as(retrying(draft, place)).await
     }
 
@@ -34,8 +34,8 @@ impl Fixture {
         self.store.retry_source(source, self.now(), |event| Ok(once_more(event))).await.unwrap()
     }
 
-    async fn fail(&self, draft: &ExportDraft, place: usize) -> AnswerOutcome {
-        let error = SourceError::new(500, "no");
+    pub(crate) async fn fail(&self, draft: &ExportDraft, place: usize) -> AnswerOutcome {
+        let error = SourceError::new(404, "no such system");
         self.store.answer_with_error(draft.id, draft.sources[place].id, error, self.now()).await.unwrap()
     }
 

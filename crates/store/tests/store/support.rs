@@ -19,7 +19,7 @@ use domain::{
     Record, ResourceName, Secret, SourceDraft, StoredData,
     ids::{AttemptId, EventId, ExportId, ResourceId},
 };
-use store::{AnswerOutcome, CreateExport, NewAttempt, Settings, Store};
+use store::{AnswerOutcome, CreateExport, LeasedRecord, NewAttempt, OutboxMessage, Settings, Store};
 
 use testkit::{TestDatabase, poll_until};
 
@@ -243,6 +243,14 @@ pub(crate) fn records_of(draft: &ExportDraft) -> Vec<Record> {
         payload: source.event_id.to_string().into_bytes(),
     };
     draft.sources.iter().map(record).collect()
+}
+
+/// The record of a request that was leased.
+pub(crate) fn request(row: &LeasedRecord) -> &Record {
+    match &row.message {
+        OutboxMessage::Request(record) => record,
+        other => panic!("not a request: {other:?}"),
+    }
 }
 
 /// How sources are asked that do not say it: once, with a day to answer.

@@ -1,0 +1,41 @@
+//! What a row of the outbox is sent as.
+
+use bus::LifecycleEvents;
+use domain::Record;
+use store::{OutboxKind, OutboxMessage};
+
+/// Makes the records of one kind.
+pub(crate) enum Renderer {
+    /// Requests are stored as they are sent.
+    Requests,
+    /// Lifecycle events.
+    Lifecycle(Box<LifecycleEvents>),
+}
+
+/// Why there is no record to send.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// It cannot be made, now or later: a person should look.
+    Broken(String),
+}
+
+impl Renderer {
+    /// Of which kind its records are.
+    pub(crate) const fn kind(&self) -> OutboxKind {
+        match self {
+            Self::Requests => OutboxKind::Request,
+            Self::Lifecycle(_) => OutboxKind::Lifecycle,
+        }
+    }
+
+    /// The record for `message`.
+    pub(crate) fn render(&self, message: OutboxMessage) -> Result<Record, Unsent> {
+        match (self, message) {
+            (Self::Requests, OutboxMessage::Request(record)) => Ok(record),
+            (Self::Lifecycle(events), OutboxMessage::Lifecycle(event)) => {
+                events.render(&event).map_err(|error| Unsent::Broken(service::chain(&error)))
+            }
+            (_, message) => Err(Unsent::Broken(format!("not a {}: {message:?}", self.kind().as_str()))),
+        }
+    }
+}
