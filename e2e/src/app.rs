@@ -83,7 +83,9 @@ impl TestApp {
         let mut settings = AppSettings::new(&database, &topic, &bucket);
         change(&mut settings);
         let brokers = KafkaSettings { brokers: topic.brokers.clone(), ..KafkaSettings::default() };
-        ensure_topics(&brokers, &[&settings.events.topic, &settings.lifecycle_events.topic], 1).await?;
+        let topics = [&settings.events.topic, &settings.lifecycle_events.topic, &settings.announce.topic]
+            .map(String::as_str);
+        ensure_topics(&brokers, &topics, 1).await?;
         settings.apply_registry(&database).await?;
         let clock = ManualClock::at(BEGINNING.parse()?);
         let context = Context::new("e2e", Arc::clone(&clock) as SharedClock);
@@ -149,10 +151,31 @@ impl TestApp {
     /// # Panics
     /// When it does not start.
     pub async fn another_dispatcher(&self, name: &'static str, change: impl FnOnce(&mut AppSettings)) {
+        let started = self.try_another_dispatcher(name, change).await;
+        assert!(started.is_ok(), "{name} does not start: {started:?}");
+    }
+
+    /// The same, where it may refuse.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn try_another_dispatcher(
+        &self,
+        name: &'static str,
+        change: impl FnOnce(&mut AppSettings),
+    ) -> Result<(), service::BoxError> {
         let mut settings = self.settings.clone();
         change(&mut settings);
-        let started = dispatcher::wire(self.context.for_service(name), settings.of_dispatcher()).await;
-        assert!(started.is_ok(), "{name} does not start: {started:?}");
+        dispatcher::wire(self.context.for_service(name), settings.of_dispatcher()).await
+    }
+
+    /// Makes the registry what the settings say by now.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn apply_registry(&self) {
+        let applied = self.settings.apply_registry(&self.database).await;
+        assert!(applied.is_ok(), "{applied:?}");
     }
 
     /// A request of `customer` to the public API, at `path` below its base (such as `/exports`).

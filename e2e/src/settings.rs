@@ -9,7 +9,7 @@ use std::{
 
 use access::oidc::OidcSettings;
 use anyhow::{Context as _, Result};
-use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
+use bus::{AnnounceSettings, EventSettings, KafkaSettings, LifecycleEventSettings};
 use dispatcher::DispatcherSettings;
 use domain::{
     ApplicationName, Clock as _, KeyHash, Period, ResourceName, Secret, SystemClock,
@@ -42,6 +42,8 @@ pub struct AppSettings {
     pub events: EventSettings,
     /// Of the dispatcher.
     pub lifecycle_events: LifecycleEventSettings,
+    /// Of the dispatcher.
+    pub announce: AnnounceSettings,
     /// Of both APIs and the expiry-reaper.
     pub object_store: blobs::Settings,
     /// The registry that both APIs follow.
@@ -68,6 +70,10 @@ impl AppSettings {
             lifecycle_events: LifecycleEventSettings {
                 topic: format!("{}-lifecycle", topic.name),
                 ..LifecycleEventSettings::default()
+            },
+            announce: AnnounceSettings {
+                topic: format!("{}-announce", topic.name),
+                ..AnnounceSettings::default()
             },
             object_store: object_store(bucket),
             applications: applications(),
@@ -163,6 +169,8 @@ impl AppSettings {
             kafka: self.kafka.clone(),
             events: self.events.clone(),
             lifecycle_events: self.lifecycle_events.clone(),
+            announce: self.announce.clone(),
+            object_store: self.object_store.clone(),
             dispatcher: self.dispatcher.clone(),
         }
     }

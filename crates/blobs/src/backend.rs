@@ -13,6 +13,7 @@ use object_store::{
     local::LocalFileSystem,
     multipart::MultipartStore,
     path::Path,
+    signer::Signer,
 };
 use tokio::{runtime::Handle, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -37,16 +38,24 @@ pub(crate) struct Store {
 /// What differs between the kinds of stores.
 #[derive(Clone)]
 pub(crate) enum StoreKind {
-    /// Uploads in parts have an id that can be noted, and listings have pages.
-    Remote { multipart: Arc<dyn MultipartStore>, listing: Arc<dyn PaginatedListStore> },
+    /// Uploads in parts have an id that can be noted, listings have pages, and objects have URLs.
+    Remote {
+        multipart: Arc<dyn MultipartStore>,
+        listing: Arc<dyn PaginatedListStore>,
+        signer: Arc<dyn Signer>,
+    },
     /// Files below `root`. An unfinished upload is a file `key#N` beside its key.
     Local { root: PathBuf },
 }
 
 impl Store {
-    pub(crate) fn remote<S: ObjectStore + MultipartStore + PaginatedListStore>(store: S, reader: S) -> Self {
+    pub(crate) fn remote<S>(store: S, reader: S) -> Self
+    where
+        S: ObjectStore + MultipartStore + PaginatedListStore + Signer,
+    {
         let store = Arc::new(store);
-        let kind = StoreKind::Remote { multipart: store.clone(), listing: store.clone() };
+        let kind =
+            StoreKind::Remote { multipart: store.clone(), listing: store.clone(), signer: store.clone() };
         Self { objects: store, reader: Arc::new(reader), kind }
     }
 

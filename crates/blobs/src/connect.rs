@@ -11,6 +11,7 @@ use object_store::{
     local::LocalFileSystem,
     multipart::MultipartStore,
     path::Path,
+    signer::Signer,
 };
 use tokio::runtime::Handle;
 
@@ -107,7 +108,7 @@ fn remote<S>(
     build: impl Fn(ClientOptions, RetryConfig) -> Result<S, ConnectError>,
 ) -> Result<Store, ConnectError>
 where
-    S: ObjectStore + MultipartStore + PaginatedListStore,
+    S: ObjectStore + MultipartStore + PaginatedListStore + Signer,
 {
     let options = client_options(settings, allow_http)?;
     let unhurried = options.clone().with_timeout_disabled();

@@ -2,7 +2,7 @@
 //!
 //! Everything is done by [`Blobs`]: [`Blobs::put_gzip`] compresses what arrives, on the way, and stores it in
 //! constant memory; [`Blobs::open`] streams the bytes of segments that `archive` laid out, reading ahead. The
-//! rest is housekeeping. The stores are Amazon S3 and its likes, Azure Blob Storage, Google Cloud Storage
+//! rest is housekeeping. [`UrlSigner`] signs URLs by which others fetch single objects. The stores are Amazon S3 and its likes, Azure Blob Storage, Google Cloud Storage
 //! and local files, all by way of the `object_store` crate, which is named in this crate only.
 //!
 //! What can be relied on:
@@ -29,6 +29,7 @@ mod part_upload;
 mod parts;
 mod put;
 mod settings;
+mod sign;
 mod sweep;
 mod unfinished;
 
@@ -40,3 +41,4 @@ pub use journal::{JournalError, NoJournal, UploadJournal};
 pub use key::{InvalidKey, ObjectKey, object_key};
 pub use open::SegmentStream;
 pub use settings::{AzureSettings, GcsSettings, Kind, LocalSettings, S3Settings, Settings};
+pub use sign::{LONGEST_VALIDITY, UrlSigner};

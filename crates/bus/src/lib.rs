@@ -3,7 +3,8 @@
 //! - [`RequestEvents`] renders a [`domain::RequestEvent`] into the [`Record`] that source applications
 //!   read, and checks it against `schemas/events/` and the topic's size limit. It needs no Kafka, so that
 //!   the create call can refuse what could never be sent.
-//! - [`LifecycleEvents`] renders what is told of exports, when it is sent.
+//! - [`LifecycleEvents`] renders what is told of exports, [`Announcements`] what data pipelines are told of
+//!   delivered data (contract page 2), both when they are sent.
 //! - [`Producer`] sends records, reports on each of them, keeps the order of each key, and recovers by
 //!   itself.
 //! - [`Consumer`] takes a share of a topic's records in a consumer group and commits what is done.
@@ -37,8 +38,8 @@ mod steps;
 pub mod topics;
 
 pub use announcement::{
-    AnnounceProfile, AnnounceSettings, Announced, InvalidAnnounceSettings, InvalidAnnouncement,
-    parse_announcement,
+    AnnounceProfile, AnnounceSettings, Announced, AnnouncementError, Announcements, InvalidAnnounceSettings,
+    InvalidAnnouncement, parse_announcement,
 };
 pub use client_config::InvalidKafkaSettings;
 pub use consumer::{Consumer, Subscription, TakenRecord, Ticket};

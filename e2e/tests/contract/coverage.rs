@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The ids of contract page 1, as names of tests write them. A row `S0-2…S0-9` stands for each of its ids.
-const IDS: [&str; 65] = [
+/// The ids of contract pages 1 and 2, as names of tests write them. A row `S0-2…S0-9` stands for each of its
+/// ids.
+const IDS: [&str; 76] = [
     // Request event
     "s0_2",
     "s0_3",
@@ -78,6 +79,18 @@ const IDS: [&str; 65] = [
     "x9",
     "x10",
     "x11",
+    // Announcements
+    "s2_3",
+    "s2_4",
+    "s2_5",
+    "s2_6",
+    "s2_7",
+    "s2_8",
+    "s2_9",
+    "s2_10",
+    "s2_11",
+    "s2_12",
+    "s2_15",
 ];
 
 /// Ids that no test can name yet, and why.
@@ -105,6 +118,7 @@ fn the_ids_in_a_name_are_read() {
     assert_eq!(ids_of("s0_source_expired_when_all_have"), ["s0_source_expired"]);
     assert_eq!(ids_of("s0_10_x1_the_data"), ["s0_10", "x1"]);
     assert_eq!(ids_of("s0_2_to_s0_4_an_event"), ["s0_2", "s0_3", "s0_4"]);
+    assert_eq!(ids_of("s2_9_to_s2_11_a_record"), ["s2_9", "s2_10", "s2_11"]);
     assert_eq!(ids_of("a_name_without_s0_2"), [""; 0]);
 }
 
@@ -118,8 +132,10 @@ fn ids_of(name: &str) -> Vec<String> {
             .max_by_key(|id| id.len());
         let Some(id) = longest else { return found };
         if let (true, Some(first)) = (span, found.last()) {
-            let number = |id: &str| id.trim_start_matches("s0_").parse::<u32>().unwrap();
-            found.extend((number(first) + 1..number(id)).map(|between| format!("s0_{between}")));
+            let (page, first) = first.rsplit_once('_').unwrap();
+            let (_, last) = id.rsplit_once('_').unwrap();
+            let between = first.parse::<u32>().unwrap() + 1..last.parse().unwrap();
+            found.extend(between.map(|number| format!("{page}_{number}")).collect::<Vec<_>>());
         }
         found.push((*id).to_owned());
         rest = rest[id.len()..].trim_start_matches('_');

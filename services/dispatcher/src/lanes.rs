@@ -3,15 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{LifecycleEvents, Producer};
+use blobs::UrlSigner;
+use bus::{Announcements, LifecycleEvents, Producer};
 use service::{
     BoxError, Context,
     worker::{Outcome, Worker},
 };
-use store::{OutboxKind, Store, StoreError};
+use store::{FollowedRegistry, OutboxKind, Store, StoreError};
 use tokio::sync::Notify;
 
 use crate::{
+    announcing::Announcer,
     outbox::{Figures, Outbox},
     render::Renderer,
     settings::Settings,
@@ -32,16 +34,23 @@ struct Lanes<'a> {
 /// Starts all lanes and returns the producer of requests, whose topic must be there for the service to be ready,
 /// and what wakes the loop that sends them.
 ///
+/// Without a `signer` announcements wait in the outbox.
+///
 /// # Errors
 /// When the settings cannot be used, or the system has no thread left.
 pub(crate) fn start(
     context: &Context,
     store: &Store,
     settings: &Settings,
+    signer: Option<UrlSigner>,
+    registry: Arc<FollowedRegistry>,
 ) -> Result<(Producer, Arc<Notify>), BoxError> {
     let lanes = Lanes { context, store, settings, figures: Figures::new(context.metrics()) };
     let requests = lanes.requests()?;
     lanes.lifecycle()?;
+    if let Some(signer) = signer {
+        lanes.announcements(signer, registry)?;
+    }
     Ok(requests)
 }
 
@@ -68,6 +77,13 @@ impl Lanes<'_> {
         }
         let events = LifecycleEvents::new(&self.settings.lifecycle_events, &self.settings.events)?;
         self.send("outbox-lifecycle", Renderer::Lifecycle(Box::new(events)))
+    }
+
+    fn announcements(&self, signer: UrlSigner, registry: Arc<FollowedRegistry>) -> Result<(), BoxError> {
+        let announcements = Announcements::new(self.settings.announce.clone());
+        let clock = self.context.clock().clone();
+        let announcer = Announcer { announcements, registry, signer, clock };
+        self.send("outbox-announcements", Renderer::Announcements(Box::new(announcer)))
     }
 
     fn send(&self, name: &'static str, renderer: Renderer) -> Result<(), BoxError> {

@@ -1,8 +1,8 @@
 //! Outbox → Kafka, one loop for each kind of record.
 //!
-//! Invariant: a record leaves the outbox only when the broker has reported it stored, and only while its
-//! lease is still held. A dispatcher that dies in between leaves the row: it is sent again, with the same
-//! event id.
+//! Invariant: a record leaves the outbox only when the broker has reported it stored, or when nobody wants it
+//! any more, and only while its lease is still held. A dispatcher that dies in between leaves the row: it is
+//! sent again, with the same event id.
 
 use bus::{Producer, SendError};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,7 +35,7 @@ impl Figures {
             records: metrics.counter(
                 "outbox_records_total",
                 "Records taken from the outbox, by kind and by what became of them: sent, returned, retried, \
-                 parked.",
+                 parked, dropped.",
                 ["kind", "outcome"],
             ),
             latency: metrics.histogram(
@@ -111,21 +111,36 @@ impl Outbox {
         Ok(Outcome::Done)
     }
 
-    /// The records to send. What cannot be made leaves the batch here.
+    /// The records to send. What is not wanted or cannot be made leaves the batch here.
     async fn render(
         &self,
         token: LeaseToken,
         leased: Vec<LeasedRecord>,
     ) -> Result<(Vec<Row>, Vec<Record>), BoxError> {
-        let (mut rows, mut records) = (Vec::new(), Vec::new());
-        for LeasedRecord { id, attempts, created_at, message } in leased {
-            match self.renderer.render(message) {
+        let (mut rows, mut records, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut leased = leased.into_iter();
+        while let Some(LeasedRecord { id, attempts, created_at, message }) = leased.next() {
+            match self.renderer.render(message).await {
                 Ok(record) => {
                     rows.push(Row { id, attempts, created_at });
                     records.push(record);
                 }
+                Err(Unsent::Unwanted(reason)) => {
+                    tracing::info!(outbox.id = id, reason, "a record is not sent any more");
+                    unwanted.push(id);
+                }
                 Err(Unsent::Broken(reason)) => self.park(token, id, reason).await?,
+                Err(Unsent::NotNow(error)) => {
+                    let untried = rows.iter().map(|row: &Row| row.id).chain([id]);
+                    let ids = untried.chain(leased.map(|row| row.id)).collect();
+                    self.give_back(token, ids).await?;
+                    return Err(error);
+                }
             }
+        }
+        if !unwanted.is_empty() {
+            self.count("dropped", unwanted.len());
+            self.store.finish_records(token, unwanted).await?;
         }
         Ok((rows, records))
     }

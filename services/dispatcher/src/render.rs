@@ -2,7 +2,10 @@
 
 use bus::LifecycleEvents;
 use domain::Record;
+use service::BoxError;
 use store::{OutboxKind, OutboxMessage};
+
+use crate::announcing::Announcer;
 
 /// Makes the records of one kind.
 pub(crate) enum Renderer {
@@ -10,6 +13,8 @@ pub(crate) enum Renderer {
     Requests,
     /// Lifecycle events.
     Lifecycle(Box<LifecycleEvents>),
+    /// Announcements, with URLs that are signed now.
+    Announcements(Box<Announcer>),
 }
 
 /// Why there is no record to send.
@@ -17,6 +22,10 @@ pub(crate) enum Renderer {
 pub(crate) enum Unsent {
     /// It cannot be made, now or later: a person should look.
     Broken(String),
+    /// Nobody wants it any more, for this reason.
+    Unwanted(&'static str),
+    /// It cannot be made now.
+    NotNow(BoxError),
 }
 
 impl Renderer {
@@ -25,15 +34,19 @@ impl Renderer {
         match self {
             Self::Requests => OutboxKind::Request,
             Self::Lifecycle(_) => OutboxKind::Lifecycle,
+            Self::Announcements(_) => OutboxKind::Announcement,
         }
     }
 
     /// The record for `message`.
-    pub(crate) fn render(&self, message: OutboxMessage) -> Result<Record, Unsent> {
+    pub(crate) async fn render(&self, message: OutboxMessage) -> Result<Record, Unsent> {
         match (self, message) {
             (Self::Requests, OutboxMessage::Request(record)) => Ok(record),
             (Self::Lifecycle(events), OutboxMessage::Lifecycle(event)) => {
                 events.render(&event).map_err(|error| Unsent::Broken(service::chain(&error)))
+            }
+            (Self::Announcements(announcer), OutboxMessage::Announcement(announcement)) => {
+                announcer.render(&announcement).await
             }
             (_, message) => Err(Unsent::Broken(format!("not a {}: {message:?}", self.kind().as_str()))),
         }

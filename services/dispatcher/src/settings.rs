@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
+use bus::{AnnounceSettings, EventSettings, KafkaSettings, LifecycleEventSettings};
 use domain::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,10 @@ pub struct Settings {
     pub events: EventSettings,
     /// Where it is told what happens to exports.
     pub lifecycle_events: LifecycleEventSettings,
+    /// How delivered data of announced applications is told of.
+    pub announce: AnnounceSettings,
+    /// Where that data is; URLs are signed for it.
+    pub object_store: blobs::Settings,
     /// What sends requests, and ends what nobody answers.
     pub dispatcher: DispatcherSettings,
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use access::oidc::OidcSettings;
-use bus::{EventSettings, KafkaSettings, LifecycleEventSettings};
+use bus::{AnnounceSettings, EventSettings, KafkaSettings, LifecycleEventSettings};
 use dispatcher::DispatcherSettings;
 use domain::registry::Registry;
 use expiry_reaper::ExpiryReaperSettings;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub events: EventSettings,
     /// Where it is told what happens to exports.
     pub lifecycle_events: LifecycleEventSettings,
+    /// Of announcements; local files cannot be announced.
+    pub announce: AnnounceSettings,
     /// Of the local files: limits.
     pub object_store: blobs::Settings,
     /// The registry, applied at each start: what customers may ask for, and who may deliver.
@@ -88,6 +90,8 @@ impl Settings {
             kafka: self.kafka.clone(),
             events: self.events.clone(),
             lifecycle_events: self.lifecycle_events.clone(),
+            announce: self.announce.clone(),
+            object_store: self.object_store.clone(),
             dispatcher: self.dispatcher.clone(),
         }
     }

@@ -8,6 +8,7 @@ mod put;
 mod read;
 mod runtimes;
 mod sample;
+mod sign;
 mod unended;
 
 /// One test for each kind of store.
