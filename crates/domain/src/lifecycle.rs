@@ -46,7 +46,7 @@ pub enum LifecycleChange {
         source: SourceFacts,
         /// Length of the data, in bytes.
         size_bytes: u64,
-        /// Length of the gzip object that holds it, in bytes.
+        /// Length of the gzip objects that hold it, in bytes.
         stored_bytes: u64,
     },
     /// A source will deliver nothing.

@@ -1,18 +1,23 @@
 //! The news of a change, written in its transaction: lifecycle events, and announcements of delivered data.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use diesel::{PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _, sql_types};
+use diesel::{
+    ExpressionMethods as _, PgConnection, QueryDsl as _, QueryableByName, RunQueryDsl as _, sql_types,
+};
 use domain::{
     Announcement, Export, ExportStatus, LifecycleEvent, Owner, Resource, ResourceState, SourceCounts,
-    ids::EventId,
+    ids::{EventId, ResourceId},
 };
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
     freeze::LockedExport,
     outbox_rows::{NewRow, enqueue},
     rows::{ExportRow, OwnerRow},
-    schema::exports,
+    schema::{exports, resource_pieces},
 };
 
 #[derive(QueryableByName)]
@@ -32,13 +37,43 @@ pub(crate) fn of_settled(
     if locked.released || settled.is_empty() {
         return Ok(());
     }
-    let id = locked.export.id;
-    let events = settled
-        .iter()
-        .filter_map(|source| LifecycleEvent::settled(id, &locked.owner, source, &source.state, now));
+    let further = further_bytes(connection, locked, settled)?;
+    let events = settled.iter().filter_map(|source| {
+        let state = with_further(&source.state, further.get(&source.id).copied().unwrap_or(0));
+        LifecycleEvent::settled(locked.export.id, &locked.owner, source, &state, now)
+    });
     let mut rows: Vec<NewRow> = events.map(|event| NewRow::lifecycle(&event)).collect();
-    rows.extend(announcements(connection, locked, settled, now)?.iter().map(NewRow::announcement));
+    // There is one URL for each object: data in several has none, and is not announced.
+    let whole: Vec<&Resource> = settled.iter().filter(|source| !further.contains_key(&source.id)).collect();
+    rows.extend(announcements(connection, locked, &whole, now)?.iter().map(NewRow::announcement));
     enqueue(connection, rows, now)
+}
+
+/// How many bytes are stored of these sources beside their first object, of those of which that is so.
+fn further_bytes(
+    connection: &mut PgConnection,
+    locked: &LockedExport,
+    settled: &[Resource],
+) -> Result<BTreeMap<ResourceId, u64>, StoreError> {
+    let rows: Vec<(Uuid, i64)> = resource_pieces::table
+        .filter(resource_pieces::export_id.eq(locked.export.id.as_uuid()))
+        .filter(resource_pieces::resource_id.eq_any(settled.iter().map(|source| source.id.as_uuid())))
+        .select((resource_pieces::resource_id, resource_pieces::stored_bytes))
+        .load(connection)?;
+    let mut further = BTreeMap::new();
+    for (resource, stored_bytes) in rows {
+        *further.entry(resource.into()).or_insert(0) += stored_bytes.unsigned_abs();
+    }
+    Ok(further)
+}
+
+/// `state`, with the length of all its objects.
+fn with_further(state: &ResourceState, further_bytes: u64) -> ResourceState {
+    let mut state = state.clone();
+    if let ResourceState::Complete(data) = &mut state {
+        data.stored_bytes += further_bytes;
+    }
+    state
 }
 
 /// Tells that all sources have answered, which gives the export `status`.
@@ -78,11 +113,11 @@ pub(crate) fn of_gone(
 fn announcements(
     connection: &mut PgConnection,
     locked: &LockedExport,
-    settled: &[Resource],
+    settled: &[&Resource],
     now: DateTime<Utc>,
 ) -> Result<Vec<Announcement>, StoreError> {
     let delivered: Vec<&Resource> =
-        settled.iter().filter(|source| matches!(source.state, ResourceState::Complete(_))).collect();
+        settled.iter().copied().filter(|source| matches!(source.state, ResourceState::Complete(_))).collect();
     let names: Vec<&str> = delivered.iter().map(|source| source.application.as_str()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
@@ -111,8 +146,7 @@ fn announcements(
         .collect())
 }
 
-/// The announcement of a source that has delivered. There is one URL for each object: None for data that is
-/// not one whole object.
+/// The announcement of a source whose data is one object; None when it has none.
 fn announcement(
     locked: &LockedExport,
     source: &Resource,

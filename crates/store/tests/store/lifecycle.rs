@@ -12,7 +12,7 @@ use crate::support::{Fixture, owner};
 
 impl Fixture {
     /// Everything that waits to be told, in the order in which it will be.
-    async fn news(&self) -> Vec<LifecycleEvent> {
+    pub(crate) async fn news(&self) -> Vec<LifecycleEvent> {
         let (token, until) = (LeaseToken::random(), self.now() + TimeDelta::minutes(1));
         let leased = self.store.lease_records(Lifecycle, token, self.now(), until, 10_000).await.unwrap();
         let ids = leased.iter().map(|row| row.id).collect();
@@ -31,13 +31,13 @@ impl Fixture {
         news.iter().map(|event| event.change.name()).collect()
     }
 
-    fn announced(&self, announce: bool) {
+    pub(crate) fn announced(&self, announce: bool) {
         let sql =
             "DELETE FROM applications; INSERT INTO applications (name, document) VALUES ('application', ";
         self.connection().batch_execute(&format!("{sql} '{{\"announce\": {announce}}}')")).unwrap();
     }
 
-    fn announcements(&self) -> i64 {
+    pub(crate) fn announcements(&self) -> i64 {
         self.number("SELECT count(*) AS n FROM outbox WHERE kind = 'announcement'")
     }
 }

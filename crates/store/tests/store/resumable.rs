@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::{
-    ExportDraft, ExportStatus, SourceError,
+    ExportDraft, ExportStatus, LifecycleChange, SourceError,
     ids::{AttemptId, UploadId},
 };
 use store::{
@@ -129,6 +129,27 @@ async fn s0_tus_one_piece_is_no_other_than_an_upload() {
     assert_eq!(fixture.number("SELECT count(*) AS n FROM resource_pieces"), 0);
     let download = fixture.store.find_download(owner("jdoe"), draft.id, fixture.now()).await.unwrap();
     assert!(matches!(download, Downloadable::Ready(manifest) if manifest.layout_version == 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_tus_only_data_in_one_object_is_announced_and_all_of_it_is_told() {
+    for (pieces, announcements) in [(1, 1), (2, 0)] {
+        let fixture = Fixture::new().await;
+        fixture.announced(true);
+        let draft = fixture.create(&owner("jdoe"), 1).await;
+        fixture.news().await;
+        let upload = Upload::begin(&fixture, &draft, Some(20 * pieces)).await;
+        for place in 0..pieces {
+            upload.add(20 * place, 20).await;
+        }
+        assert_eq!(fixture.announcements(), announcements);
+        let LifecycleChange::SourceCompleted { size_bytes, stored_bytes, .. } =
+            fixture.news().await[0].change
+        else {
+            panic!("not told");
+        };
+        assert_eq!((size_bytes, stored_bytes), (20 * pieces, 50 * pieces));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
