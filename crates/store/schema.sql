@@ -199,6 +199,10 @@ CREATE TABLE public.resources (
     tries integer DEFAULT 1 NOT NULL,
     tries_left integer DEFAULT 0 NOT NULL,
     ask_again_at timestamp with time zone,
+    csv_formula_guard boolean DEFAULT false NOT NULL,
+    csv_bom boolean DEFAULT false NOT NULL,
+    uploaded_bytes bigint,
+    uploaded_sha256 bytea,
     CONSTRAINT resources_check CHECK (((settled_at IS NULL) = (status = 'pending'::text))),
     CONSTRAINT resources_check1 CHECK (
 CASE
@@ -240,6 +244,14 @@ COMMENT ON COLUMN public.resources.tries IS 'How often it was asked, since its c
 COMMENT ON COLUMN public.resources.tries_left IS 'How often it may be asked again before its deadline.';
 
 COMMENT ON COLUMN public.resources.ask_again_at IS 'When it is asked again unless it is answered; NULL for never.';
+
+COMMENT ON COLUMN public.resources.csv_formula_guard IS 'Whether cells that look like formulas are made harmless on the way in.';
+
+COMMENT ON COLUMN public.resources.csv_bom IS 'Whether the stored bytes are to begin with a byte order mark.';
+
+COMMENT ON COLUMN public.resources.uploaded_bytes IS 'Length of the uploaded bytes, where their CSV was changed on the way in.';
+
+COMMENT ON COLUMN public.resources.uploaded_sha256 IS 'SHA-256 of those bytes: what a repeated upload is compared with.';
 
 CREATE TABLE public.resumable_uploads (
     id uuid NOT NULL,
@@ -346,6 +358,9 @@ ALTER TABLE ONLY public.resource_pieces
 
 ALTER TABLE ONLY public.resources
     ADD CONSTRAINT resources_pkey PRIMARY KEY (export_id, id);
+
+ALTER TABLE public.resources
+    ADD CONSTRAINT resources_uploaded_check CHECK ((num_nonnulls(uploaded_bytes, uploaded_sha256) = ANY (ARRAY[0, 2]))) NOT VALID;
 
 ALTER TABLE ONLY public.resumable_uploads
     ADD CONSTRAINT resumable_uploads_pkey PRIMARY KEY (id);

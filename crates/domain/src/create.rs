@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
+    csv_options::{CsvOptions, InvalidCsvOptions},
     event::RequestEvent,
     export::{Export, ExportFormat, ExportStatus},
     ids::{EventId, ExportId, ResourceId},
@@ -57,6 +58,9 @@ pub enum CreateError {
     /// Filters are neither an object nor null.
     #[error("invalid json format of filters")]
     InvalidFilters,
+    /// What is asked of its CSV cannot be.
+    #[error(transparent)]
+    InvalidCsv(#[from] InvalidCsvOptions),
     /// A time is not one.
     #[error("'{0}' is not a valid date in ISO 8601")]
     InvalidDate(String),
@@ -98,6 +102,8 @@ pub struct SourceDraft {
     pub resource: ResourceName,
     /// The application's own filters.
     pub filters: Option<Map<String, Value>>,
+    /// What is done to its CSV.
+    pub csv: CsvOptions,
     /// When its file leaves the archive; at most the export's expiry (X9).
     pub expires_at: DateTime<Utc>,
     /// How long its application has for an answer, if the registry says so.
@@ -176,6 +182,7 @@ impl ExportDraft {
             application: source.application,
             resource: source.resource,
             filters: source.filters,
+            csv: source.csv,
             expires_at: source.expires_at,
             asked_at: self.created_at,
             state: ResourceState::Pending,
@@ -200,12 +207,15 @@ impl SourceDraft {
         };
         let expires = parse_time(source.get("expires"))?.unwrap_or(export_expires_at);
         let offer = registry.find(application, resource, format)?;
+        let registered = offer.entry.csv.unwrap_or_default();
+        let csv = CsvOptions::requested(source.get("csv"), registered, format)?;
         Ok(Self {
             id: ResourceId::random(),
             event_id: EventId::random(),
             application: offer.application.clone(),
             resource: offer.resource.clone(),
             filters,
+            csv,
             answer_within: offer.entry.answer_within,
             max_tries: offer.entry.max_tries,
             expires_at: expires.min(export_expires_at),
@@ -315,6 +325,14 @@ mod tests {
             ),
             (with("/sources/0", "filters", Some(json!([1]))), CreateError::InvalidFilters),
             (with("/sources/0", "filters", Some(json!("x"))), CreateError::InvalidFilters),
+            (
+                with("/sources/0", "csv", Some(json!({"guard": true}))),
+                CreateError::InvalidCsv(InvalidCsvOptions::Malformed),
+            ),
+            (
+                with("/sources/0", "csv", Some(json!({"bom": true}))),
+                CreateError::InvalidCsv(InvalidCsvOptions::OtherFormat),
+            ),
             (with("/sources/0", "resource", None), CreateError::InvalidSource),
             (with("/sources/0", "resource", Some(json!("other"))), CreateError::NotConfigured(NotOffered)),
             (with("/sources/0", "application", Some(json!("other"))), CreateError::NotConfigured(NotOffered)),

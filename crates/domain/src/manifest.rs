@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    csv_options::CsvOptions,
     export::Export,
     ids::{ExportId, ResourceId},
     owner::Owner,
@@ -106,6 +107,12 @@ struct FileMeta<'a> {
     filters: Option<&'a Map<String, Value>>,
     size_bytes: u64,
     sha256: String,
+    /// What was done to the CSV, where something was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<CsvOptions>,
+    /// The digest of the bytes as the application delivered them, where those here are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploaded_sha256: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -165,6 +172,8 @@ impl Manifest {
                 filters: resource.filters.as_ref(),
                 size_bytes: data.size_bytes,
                 sha256: data.sha256_hex(),
+                csv: data.changed_from.map(|_| resource.csv),
+                uploaded_sha256: data.changed_from.map(|uploaded| uploaded.sha256_hex()),
             });
         }
         let mut manifest = Self {
@@ -229,6 +238,9 @@ fn readme(meta: &Meta<'_>) -> String {
         parts.push(format!("- **Resource**: {}", code(file.resource)));
         parts.push(format!("- **Size**: {} bytes", file.size_bytes));
         parts.push(format!("- **SHA-256**: {}", file.sha256));
+        parts.extend(file.csv.map(csv_line));
+        let uploaded = file.uploaded_sha256.as_ref();
+        parts.extend(uploaded.map(|digest| format!("- **SHA-256 as delivered**: {digest}")));
         match file.filters {
             None => parts.push("- **Filters**: none".to_owned()),
             Some(filters) if filters.is_empty() => parts.push("- **Filters**: none".to_owned()),
@@ -253,6 +265,13 @@ fn readme(meta: &Meta<'_>) -> String {
     }
     parts.push(format!("\n## Help and Support\n\n{}\n", meta.help_string));
     parts.join("\n")
+}
+
+fn csv_line(done: CsvOptions) -> String {
+    let guard = done.formula_guard.then_some("cells that look like formulas begin with `'`");
+    let bom = done.bom.then_some("begins with a byte order mark");
+    let done: Vec<&str> = guard.into_iter().chain(bom).collect();
+    format!("- **Changed for spreadsheets**: {}", done.join("; "))
 }
 
 /// A text from outside as Markdown code, on one line, so that it cannot become markup of its own.
@@ -281,7 +300,7 @@ mod tests {
         clock::{Clock as _, SystemClock},
         export::{ExportFormat, ExportStatus},
         names::{ApplicationName, ResourceName},
-        resource::StoredData,
+        resource::{StoredData, UploadedData},
     };
 
     fn owner() -> Owner {
@@ -307,6 +326,7 @@ mod tests {
             application: ApplicationName::parse("app").unwrap(),
             resource: ResourceName::parse("res").unwrap(),
             filters: serde_json::json!({"a": "`#"}).as_object().cloned(),
+            csv: CsvOptions::default(),
             expires_at: export.expires_at,
             asked_at: export.created_at,
             state,
@@ -320,6 +340,7 @@ mod tests {
             stored_bytes: 25,
             crc32: 7,
             sha256: [1; 32],
+            changed_from: None,
         };
         ResourceState::Complete(data)
     }
@@ -365,6 +386,27 @@ mod tests {
         assert!(manifest.readme.starts_with("# Export Manifest\n"));
         assert!(manifest.readme.contains("## Failed Files"));
         assert!(manifest.readme.contains("no such resource"));
+    }
+
+    #[test]
+    fn what_was_done_to_csv_is_said_beside_both_digests() {
+        let export = export();
+        let ResourceState::Complete(data) = complete() else { panic!("it is complete") };
+        let changed_from = Some(UploadedData { size_bytes: 4, sha256: [2; 32] });
+        let state = ResourceState::Complete(StoredData { changed_from, ..data });
+        let csv = CsvOptions { formula_guard: true, bom: false };
+        let resources = [Resource { csv, ..resource(&export, state) }, resource(&export, complete())];
+        let manifest = freeze(&export, &resources, export.created_at);
+        let meta: Value = serde_json::from_str(&manifest.meta_json).unwrap();
+        let (changed, plain) = (&meta["file_meta"][0], &meta["file_meta"][1]);
+        assert_eq!(changed["csv"], serde_json::json!({"formula_guard": true, "bom": false}));
+        assert_eq!(changed["sha256"], "01".repeat(32));
+        assert_eq!(changed["uploaded_sha256"], "02".repeat(32));
+        assert_eq!((plain.get("csv"), plain.get("uploaded_sha256")), (None, None));
+        assert!(
+            manifest.readme.contains("- **Changed for spreadsheets**: cells that look like formulas begin")
+        );
+        assert!(manifest.readme.contains(&format!("- **SHA-256 as delivered**: {}", "02".repeat(32))));
     }
 
     #[test]

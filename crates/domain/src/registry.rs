@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ApplicationName, ByteSize, ExportFormat, KeyHash, Period, ResourceName};
+use crate::{ApplicationName, ByteSize, CsvOptions, ExportFormat, KeyHash, Period, ResourceName};
 
 pub use changes::{Change, changes};
 
@@ -61,6 +61,8 @@ pub struct Resource {
     pub title: String,
     /// The formats it comes in; all of them when none is named.
     pub formats: BTreeSet<ExportFormat>,
+    /// What is done to its CSV unless a request asks otherwise; nothing when not given.
+    pub csv: Option<CsvOptions>,
     /// Largest upload; without it the application's limit counts.
     pub max_upload_bytes: Option<ByteSize>,
     /// How long the application has for an answer, from when it is asked first until the source fails; without it
@@ -179,9 +181,15 @@ impl Application {
     pub fn from_stored(mut document: Value) -> Result<Self, serde_json::Error> {
         let known = serde_json::to_value(Self::default())?;
         let known_of_resource = serde_json::to_value(Resource::default())?;
+        let known_of_csv = serde_json::to_value(CsvOptions::default())?;
         retain(&mut document, &known);
         if let Some(Value::Object(resources)) = document.get_mut("resources") {
-            resources.values_mut().for_each(|resource| retain(resource, &known_of_resource));
+            for resource in resources.values_mut() {
+                retain(resource, &known_of_resource);
+                if let Some(csv) = resource.get_mut("csv") {
+                    retain(csv, &known_of_csv);
+                }
+            }
         }
         serde_json::from_value(document)
     }
@@ -280,6 +288,7 @@ mod tests {
             (json!({"resources": {"r": {"max_tries": 0}}}), "max_tries"),
             (json!({"resources": {"r": {"answer_within": "0s"}}}), "answer_within"),
             (json!({"resources": {"r": {"titel": ""}}}), "unknown field `titel`"),
+            (json!({"resources": {"r": {"csv": {"guard": true}}}}), "unknown field `guard`"),
             (json!({"ressources": {}}), "unknown field `ressources`"),
         ] {
             let refusal = registry(json!({"a": application})).unwrap_err();
@@ -291,9 +300,13 @@ mod tests {
 
     #[test]
     fn what_a_newer_version_has_stored_is_passed_over() {
-        let stored = json!({"title": "A", "new": 1, "resources": {"r": {"title": "R", "newer": {}}}});
+        let csv = json!({"bom": true, "newest": 1});
+        let stored =
+            json!({"title": "A", "new": 1, "resources": {"r": {"title": "R", "newer": {}, "csv": csv}}});
         let application = Application::from_stored(stored).unwrap();
         assert_eq!(application.title, "A");
-        assert_eq!(application.resources[&ResourceName::parse("r").unwrap()].title, "R");
+        let resource = &application.resources[&ResourceName::parse("r").unwrap()];
+        assert_eq!(resource.title, "R");
+        assert_eq!(resource.csv, Some(CsvOptions { formula_guard: false, bom: true }));
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    csv_options::CsvOptions,
     ids::ResourceId,
     names::{ApplicationName, ResourceName},
 };
@@ -87,21 +88,49 @@ pub struct StoredData {
     pub stored_bytes: u64,
     /// CRC-32 of the identity bytes.
     pub crc32: u32,
-    /// SHA-256 of the identity bytes: two deliveries are "the same" when it is.
+    /// SHA-256 of the identity bytes.
+    pub sha256: [u8; 32],
+    /// What was uploaded, where that is not what is stored: its CSV was changed on the way ([`CsvOptions`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_from: Option<UploadedData>,
+}
+
+/// The identity bytes of an upload: two deliveries are "the same" when their digest is (S0-47c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadedData {
+    /// Their length.
+    pub size_bytes: u64,
+    /// Their SHA-256.
     pub sha256: [u8; 32],
 }
 
 impl StoredData {
     /// The digest in lower-case hexadecimal.
     pub fn sha256_hex(&self) -> String {
-        use std::fmt::Write as _;
-
-        self.sha256.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex(&self.sha256)
     }
+
+    /// The bytes as they were uploaded.
+    pub fn uploaded(&self) -> UploadedData {
+        self.changed_from.unwrap_or(UploadedData { size_bytes: self.size_bytes, sha256: self.sha256 })
+    }
+}
+
+impl UploadedData {
+    /// The digest in lower-case hexadecimal.
+    pub fn sha256_hex(&self) -> String {
+        hex(&self.sha256)
+    }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// What a source application answers.
@@ -150,7 +179,9 @@ impl ResourceState {
         match (self, answer) {
             (Self::Pending, Answer::Data(data)) => Settlement::Settles(Self::Complete(data)),
             (Self::Pending, Answer::Error(error)) => Settlement::Settles(Self::Failed(error)),
-            (Self::Complete(stored), Answer::Data(data)) if stored.sha256 == data.sha256 => {
+            (Self::Complete(stored), Answer::Data(data))
+                if stored.uploaded().sha256 == data.uploaded().sha256 =>
+            {
                 Settlement::Repeats
             }
             (Self::Failed(known), Answer::Error(error)) if *known == error => Settlement::Repeats,
@@ -170,6 +201,8 @@ pub struct Resource {
     pub resource: ResourceName,
     /// The application's own filters; None when the customer gave none.
     pub filters: Option<Map<String, Value>>,
+    /// What is done to its CSV while it is stored.
+    pub csv: CsvOptions,
     /// From this moment on its file is no longer in the archive; never after the export's expiry.
     pub expires_at: DateTime<Utc>,
     /// When it was asked last.
@@ -189,6 +222,7 @@ mod tests {
             stored_bytes: 23,
             crc32: 1,
             sha256: [fill; 32],
+            changed_from: None,
         }
     }
 
@@ -208,6 +242,10 @@ mod tests {
     fn the_same_answer_again_changes_nothing() {
         let other_key = StoredData { object_key: "elsewhere".to_owned(), ..data(1) };
         assert_eq!(ResourceState::Complete(data(1)).settle(Answer::Data(other_key)), Settlement::Repeats);
+        // What counts is what was uploaded, not what became of it.
+        let changed = |fill| StoredData { changed_from: Some(data(7).uploaded()), ..data(fill) };
+        assert_eq!(ResourceState::Complete(changed(1)).settle(Answer::Data(changed(2))), Settlement::Repeats);
+        assert_eq!(ResourceState::Complete(changed(1)).settle(Answer::Data(data(1))), Settlement::Conflicts);
         assert_eq!(ResourceState::Failed(error(404)).settle(Answer::Error(error(404))), Settlement::Repeats);
     }
 

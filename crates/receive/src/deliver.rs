@@ -4,19 +4,20 @@
 
 use blobs::{PutError, StoredObject, object_key};
 use bytes::Bytes;
-use domain::{ByteSize, SourceError, StoredData, ids::AttemptId};
+use domain::{ByteSize, CsvOptions, SourceError, StoredData, UploadedData, ids::AttemptId};
 use futures_util::{Stream, TryStreamExt as _};
 use store::{AnswerOutcome, NewAttempt, StoreError};
 
 use crate::{
+    csv,
     error::{DeliveryError, UploadError, in_customary_units},
     lease::{Journal, Received},
     receiver::{Place, Receiver},
 };
 
 impl Receiver {
-    /// Stores `body`, of at most `limit` bytes, as a new object and settles the source at `place` with it. The
-    /// same bytes once more change nothing and are welcome (S0-47c).
+    /// Stores `body`, of at most `limit` bytes, as a new object, with its CSV changed as `csv` says, and settles the
+    /// source at `place` with it. The same bytes once more change nothing and are welcome (S0-47c).
     ///
     /// It should run to its end: what it has begun is given up at once then, and else when its lease ends.
     ///
@@ -25,6 +26,7 @@ impl Receiver {
     pub async fn deliver<E>(
         &self,
         place: Place,
+        csv: CsvOptions,
         body: impl Stream<Item = Result<Bytes, UploadError<E>>>,
         limit: ByteSize,
     ) -> Result<(), DeliveryError<E>> {
@@ -43,11 +45,11 @@ impl Receiver {
         let journal = Journal { store: self.store.clone(), attempt };
         let received = Received::default();
         let body = body.inspect_ok(|chunk| received.add(chunk.len()));
-        let upload = self.blobs.put_gzip(&key, body, limit.bytes(), &journal);
+        let upload = csv::put_gzip(&self.blobs, &key, body, csv, limit, &journal);
         match self.while_wanted::<_, E>(place, attempt, &received, upload).await? {
-            Ok(stored) => {
+            Ok((stored, changed_from)) => {
                 service::failpoint!("receive::object-stored");
-                self.settle(place, attempt, stored).await
+                self.settle(place, attempt, stored, changed_from).await
             }
             Err(error) => {
                 let exceeded = matches!(error, PutError::TooLarge { .. }).then_some(limit);
@@ -62,6 +64,7 @@ impl Receiver {
         place: Place,
         attempt: AttemptId,
         stored: StoredObject,
+        changed_from: Option<UploadedData>,
     ) -> Result<(), DeliveryError<E>> {
         let data = StoredData {
             object_key: stored.key.as_str().to_owned(),
@@ -69,6 +72,7 @@ impl Receiver {
             stored_bytes: stored.stored_bytes,
             crc32: stored.crc32,
             sha256: stored.sha256,
+            changed_from,
         };
         let now = self.clock.now();
         let outcome =

@@ -14,6 +14,9 @@ pub enum UploadError<E> {
     /// What was to be gzip is not.
     #[error("the payload is not valid gzip")]
     NotGzip(#[from] InvalidGzip),
+    /// There are more than the limit, noticed before they are stored.
+    #[error("the payload is too large")]
+    TooLarge,
     /// The process is stopping.
     #[error("the payload could not be read to its end")]
     Interrupted,

@@ -1,13 +1,15 @@
 //! Taking in the data of a source, whichever way it comes: posted by its application, or fetched from where
 //! the application has announced it.
 //!
-//! - [`Receiver::deliver`] stores a stream of bytes as a new object and settles the source with it.
+//! - [`Receiver::deliver`] stores a stream of bytes as a new object, changed for spreadsheets where that is asked
+//!   for, and settles the source with it.
 //! - [`Receiver::expect_same`] reads what comes for a source that is complete already.
 //! - [`inflate`] turns a gzip stream into the bytes that it stands for.
 //!
 //! A layer of its own between services and adapters: several services receive, and it joins the database and
 //! object storage, which do not know each other (`docs/decisions/0012-receiving-is-a-layer.md`).
 
+mod csv;
 mod deliver;
 mod error;
 mod inflate;

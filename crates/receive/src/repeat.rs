@@ -1,7 +1,7 @@
 //! An upload for a source that is complete: the same bytes are welcome, others are not (S0-47c).
 
 use bytes::Bytes;
-use domain::{ByteSize, StoredData};
+use domain::{ByteSize, UploadedData};
 use futures_util::{Stream, TryStreamExt as _, pin_mut};
 use sha2::{Digest as _, Sha256};
 
@@ -15,14 +15,14 @@ use crate::{
 const SHORT_CHUNK: usize = 64 * 1024;
 
 impl Receiver {
-    /// Reads `body` without storing it, for a source that is complete with `known`.
+    /// Reads `body` without storing it, for a source that is complete with the upload `known`.
     ///
     /// # Errors
     /// [`DeliveryError::AlreadyProcessed`] as soon as it differs from `known`, `TooLarge` above both `limit` and
     /// what is known, `Body`.
     pub async fn expect_same<E>(
         &self,
-        known: &StoredData,
+        known: UploadedData,
         body: impl Stream<Item = Result<Bytes, UploadError<E>>>,
         limit: ByteSize,
     ) -> Result<(), DeliveryError<E>> {

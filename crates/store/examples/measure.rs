@@ -17,8 +17,8 @@ use std::{
 
 use chrono::TimeDelta;
 use domain::{
-    ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period,
-    Record, ResourceName, SourceDraft, StoredData, SystemClock,
+    ApplicationName, Asking, Clock as _, CsvOptions, ExportDraft, ExportFormat, ExportName, ListQuery, Owner,
+    Period, Record, ResourceName, SourceDraft, StoredData, SystemClock,
     ids::{AttemptId, EventId, ExportId, LeaseToken, ResourceId},
 };
 use store::{CreateExport, NewAttempt, OutboxKind, Settings, Store};
@@ -130,6 +130,7 @@ async fn deliver(store: &Store, draft: &ExportDraft) {
         stored_bytes: 1,
         crc32: 1,
         sha256: [1; 32],
+        changed_from: None,
     };
     let lease_expires_at = now + TimeDelta::minutes(1);
     store
@@ -158,6 +159,7 @@ fn export(round: usize) -> (ExportDraft, CreateExport) {
             application: ApplicationName::parse("inventory").unwrap(),
             resource: ResourceName::parse("packages").unwrap(),
             filters: None,
+            csv: CsvOptions::default(),
             expires_at,
             answer_within: None,
             max_tries: None,

@@ -201,6 +201,7 @@ pub(crate) fn write_state(
         ResourceState::Complete(data) => (Some(data), None),
         ResourceState::Failed(error) => (None, Some(error)),
     };
+    let uploaded = data.and_then(|data| data.changed_from.as_ref());
     let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     diesel::update(resources::table.find(key))
         .set((
@@ -213,6 +214,8 @@ pub(crate) fn write_state(
             resources::stored_bytes.eq(data.map(|data| bytes(data.stored_bytes))),
             resources::crc32.eq(data.map(|data| i64::from(data.crc32))),
             resources::sha256.eq(data.map(|data| data.sha256.as_slice())),
+            resources::uploaded_bytes.eq(uploaded.map(|uploaded| bytes(uploaded.size_bytes))),
+            resources::uploaded_sha256.eq(uploaded.map(|uploaded| uploaded.sha256.as_slice())),
         ))
         .returning(ResourceRow::as_returning())
         .get_result::<ResourceRow>(connection)?

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, RunQueryDsl,
-    sql_types::{Array, BigInt, Binary, Integer, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Binary, Bool, Integer, Json, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use domain::{Asking, ExportDraft, LifecycleEvent, Owner, Record, SourceDraft};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub struct CreateExport {
     applications: Vec<String>,
     resources: Vec<String>,
     filters: Vec<Option<Value>>,
+    csv_formula_guards: Vec<bool>,
+    csv_boms: Vec<bool>,
     source_expiries: Vec<DateTime<Utc>>,
     deadlines: Vec<DateTime<Utc>>,
     tries_left: Vec<i32>,
@@ -73,6 +75,8 @@ impl CreateExport {
             applications: sources.iter().map(|source| source.application.as_str().to_owned()).collect(),
             resources: sources.iter().map(|source| source.resource.as_str().to_owned()).collect(),
             filters: sources.iter().map(|source| source.filters.clone().map(Value::Object)).collect(),
+            csv_formula_guards: sources.iter().map(|source| source.csv.formula_guard).collect(),
+            csv_boms: sources.iter().map(|source| source.csv.bom).collect(),
             source_expiries: sources.iter().map(|source| source.expires_at).collect(),
             deadlines: sources.iter().map(|source| asking(source).deadline(asked_at)).collect(),
             tries_left: sources.iter().map(tries_left).collect(),
@@ -133,10 +137,11 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(
         " FROM owner RETURNING id, owner_id, created_at), \
          counted AS (INSERT INTO export_count_deltas (owner_id, delta) SELECT owner_id, 1 FROM export), \
-         asked AS (INSERT INTO resources (export_id, id, position, application, resource, filters, expires_at, \
-         event_id, requested_at, deadline_at, tries_left, ask_again_at) SELECT export.id, source.id, source.place - 1, source.application, \
-         source.resource, source.filters, source.expires_at, source.event_id, export.created_at, source.deadline_at, \
-         source.tries_left, source.ask_again_at FROM export, \
+         asked AS (INSERT INTO resources (export_id, id, position, application, resource, filters, \
+         csv_formula_guard, csv_bom, expires_at, event_id, requested_at, deadline_at, tries_left, ask_again_at) \
+         SELECT export.id, source.id, source.place - 1, source.application, source.resource, source.filters, \
+         source.csv_formula_guard, source.csv_bom, source.expires_at, source.event_id, export.created_at, \
+         source.deadline_at, source.tries_left, source.ask_again_at FROM export, \
          unnest(",
     );
     out.push_bind_param::<Array<SqlUuid>, _>(&self.resource_ids)?;
@@ -146,6 +151,10 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_bind_param::<Array<Text>, _>(&self.resources)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Nullable<Json>>, _>(&self.filters)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Bool>, _>(&self.csv_formula_guards)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Array<Bool>, _>(&self.csv_boms)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Timestamptz>, _>(&self.source_expiries)?;
     out.push_sql(", ");
@@ -157,8 +166,8 @@ prepared_statement!(CreateExport, BigInt, |self, out| {
     out.push_sql(", ");
     out.push_bind_param::<Array<SqlUuid>, _>(&self.event_ids)?;
     out.push_sql(
-        ") WITH ORDINALITY AS source (id, application, resource, filters, expires_at, deadline_at, \
-         tries_left, ask_again_at, event_id, place)), \
+        ") WITH ORDINALITY AS source (id, application, resource, filters, csv_formula_guard, csv_bom, \
+         expires_at, deadline_at, tries_left, ask_again_at, event_id, place)), \
          queued AS (INSERT INTO outbox (export_id, kind, topic, record_key, headers, payload, created_at) \
          SELECT export.id, record.kind, record.topic, record.key, record.headers, record.payload, \
          export.created_at FROM export, unnest(",

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use diesel::{Queryable, Selectable};
-use domain::{Export, Owner, Resource, ResourceState, SourceError, StoredData};
+use domain::{CsvOptions, Export, Owner, Resource, ResourceState, SourceError, StoredData, UploadedData};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -69,6 +69,8 @@ pub(crate) struct ResourceRow {
     pub(crate) application: String,
     pub(crate) resource: String,
     pub(crate) filters: Option<Value>,
+    pub(crate) csv_formula_guard: bool,
+    pub(crate) csv_bom: bool,
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) requested_at: DateTime<Utc>,
     pub(crate) status: String,
@@ -79,6 +81,8 @@ pub(crate) struct ResourceRow {
     pub(crate) stored_bytes: Option<i64>,
     pub(crate) crc32: Option<i64>,
     pub(crate) sha256: Option<Vec<u8>>,
+    pub(crate) uploaded_bytes: Option<i64>,
+    pub(crate) uploaded_sha256: Option<Vec<u8>>,
 }
 
 impl ResourceRow {
@@ -106,14 +110,28 @@ impl ResourceRow {
     }
 
     fn stored_data(&self) -> Result<StoredData, StoreError> {
-        let sha256 = self.sha256.as_deref().unwrap_or_default();
         Ok(StoredData {
             object_key: self.object_key.clone().ok_or_else(|| self.corrupt("object_key", "missing"))?,
             size_bytes: self.unsigned("size_bytes", self.size_bytes)?,
             stored_bytes: self.unsigned("stored_bytes", self.stored_bytes)?,
             crc32: self.unsigned("crc32", self.crc32)?,
-            sha256: sha256.try_into().map_err(|_| self.corrupt("sha256", "not 32 bytes"))?,
+            sha256: self.digest("sha256", self.sha256.as_deref())?,
+            changed_from: self.uploaded_data()?,
         })
+    }
+
+    /// What was uploaded; None where that is what is stored.
+    fn uploaded_data(&self) -> Result<Option<UploadedData>, StoreError> {
+        if self.uploaded_sha256.is_none() {
+            return Ok(None);
+        }
+        let size_bytes = self.unsigned("uploaded_bytes", self.uploaded_bytes)?;
+        let sha256 = self.digest("uploaded_sha256", self.uploaded_sha256.as_deref())?;
+        Ok(Some(UploadedData { size_bytes, sha256 }))
+    }
+
+    fn digest(&self, column: &'static str, value: Option<&[u8]>) -> Result<[u8; 32], StoreError> {
+        value.unwrap_or_default().try_into().map_err(|_| self.corrupt(column, "not 32 bytes"))
     }
 
     fn unsigned<T: TryFrom<i64>>(&self, column: &'static str, value: Option<i64>) -> Result<T, StoreError> {
@@ -140,6 +158,7 @@ impl TryFrom<ResourceRow> for Resource {
                     return Err(StoreError::Corrupt { table: "resources", column: "filters", row, reason });
                 }
             },
+            csv: CsvOptions { formula_guard: row.csv_formula_guard, bom: row.csv_bom },
             expires_at: row.expires_at,
             asked_at: row.requested_at,
             state,

@@ -44,6 +44,8 @@ diesel::table! {
         application -> Text,
         resource -> Text,
         filters -> Nullable<Json>,
+        csv_formula_guard -> Bool,
+        csv_bom -> Bool,
         expires_at -> Timestamptz,
         event_id -> Uuid,
         requested_at -> Timestamptz,
@@ -61,6 +63,8 @@ diesel::table! {
         tries -> Integer,
         tries_left -> Integer,
         ask_again_at -> Nullable<Timestamptz>,
+        uploaded_bytes -> Nullable<BigInt>,
+        uploaded_sha256 -> Nullable<Binary>,
     }
 }
 

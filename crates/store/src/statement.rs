@@ -37,8 +37,8 @@ pub(crate) use prepared_statement;
 mod tests {
     use diesel::{QueryableByName, RunQueryDsl as _, sql_types};
     use domain::{
-        ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ListQuery, Owner, Period,
-        Record, ResourceName, SourceDraft, SystemClock,
+        ApplicationName, Asking, Clock as _, CsvOptions, ExportDraft, ExportFormat, ExportName, ListQuery,
+        Owner, Period, Record, ResourceName, SourceDraft, SystemClock,
         ids::{EventId, ExportId, ResourceId},
     };
     use testkit::TestDatabase;
@@ -62,6 +62,7 @@ mod tests {
             application: ApplicationName::parse("application").unwrap(),
             resource: ResourceName::parse("resource").unwrap(),
             filters: None,
+            csv: CsvOptions::default(),
             expires_at: now,
             answer_within: None,
             max_tries: None,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const CORE: [&str; 2] = ["archive", "domain"];
+const CORE: [&str; 3] = ["archive", "domain", "spreadsheet"];
 const ADAPTERS: [&str; 6] = ["access", "blobs", "bus", "fetch", "service", "store"];
 
 /// Between services and adapters: what several services do with several adapters.

@@ -11,6 +11,7 @@ mod callers;
 mod cancel;
 mod coverage;
 mod create;
+mod csv;
 mod download;
 mod events;
 mod examples;

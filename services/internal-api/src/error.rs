@@ -107,7 +107,7 @@ impl From<ApiError> for HttpError {
                 Self::not_found(message)
             }
             ApiError::AlreadyProcessed(DuplicateUploadStatus::Gone) => Self::gone(message),
-            ApiError::TooLarge(_) => Self::payload_too_large(message),
+            ApiError::TooLarge(_) | ApiError::Body(UploadError::TooLarge) => Self::payload_too_large(message),
             ApiError::UnknownEncoding => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message),
             ApiError::Body(UploadError::Received(error)) => error.into(),
             ApiError::Body(UploadError::NotGzip(error)) => Self::bad_request(message).caused_by(error),

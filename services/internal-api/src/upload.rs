@@ -58,9 +58,9 @@ pub(crate) async fn upload(
     let delivered = match resource.state {
         ResourceState::Pending => {
             let receiver = api.receiver.clone();
-            to_its_end(async move { receiver.deliver(path.place(), body, limit).await }).await
+            to_its_end(async move { receiver.deliver(path.place(), resource.csv, body, limit).await }).await
         }
-        ResourceState::Complete(known) => api.receiver.expect_same(&known, body, limit).await,
+        ResourceState::Complete(known) => api.receiver.expect_same(known.uploaded(), body, limit).await,
         ResourceState::Failed(_) => Err(DeliveryError::AlreadyProcessed),
     };
     delivered.map_err(|error| ApiError::of_delivery(&api, path, error))?;

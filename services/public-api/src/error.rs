@@ -115,6 +115,7 @@ fn create_status(error: &CreateError) -> StatusCode {
         | CreateError::NoSources
         | CreateError::InvalidSource
         | CreateError::InvalidFilters
+        | CreateError::InvalidCsv(_)
         | CreateError::InvalidDate(_)
         | CreateError::PastExpiry => StatusCode::BAD_REQUEST,
     }

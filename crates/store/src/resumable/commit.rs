@@ -199,6 +199,7 @@ fn data_of(connection: &mut PgConnection, upload: Uuid, sha256: [u8; 32]) -> Res
         stored_bytes: u64::try_from(stored_bytes).map_err(out_of_range)?,
         crc32: all.crc32,
         sha256,
+        changed_from: None,
     })
 }
 

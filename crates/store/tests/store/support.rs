@@ -15,8 +15,8 @@ use diesel::{
     sql_types,
 };
 use domain::{
-    ApplicationName, Asking, Clock as _, ExportDraft, ExportFormat, ExportName, ManualClock, Owner, Period,
-    Record, ResourceName, Secret, SourceDraft, StoredData,
+    ApplicationName, Asking, Clock as _, CsvOptions, ExportDraft, ExportFormat, ExportName, ManualClock,
+    Owner, Period, Record, ResourceName, Secret, SourceDraft, StoredData,
     ids::{AttemptId, EventId, ExportId, ResourceId},
 };
 use store::{AnswerOutcome, CreateExport, LeasedRecord, NewAttempt, OutboxMessage, Settings, Store};
@@ -220,6 +220,7 @@ pub(crate) fn draft(name: &str, sources: usize, now: DateTime<Utc>) -> ExportDra
         application: ApplicationName::parse("application").unwrap(),
         resource: ResourceName::parse(&format!("resource-{place}")).unwrap(),
         filters: None,
+        csv: CsvOptions::default(),
         expires_at,
         answer_within: None,
         max_tries: None,
@@ -268,5 +269,6 @@ pub(crate) fn stored(object_key: &str, fill: u8) -> StoredData {
         stored_bytes: 50,
         crc32: u32::from(fill),
         sha256: [fill; 32],
+        changed_from: None,
     }
 }

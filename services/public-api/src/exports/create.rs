@@ -61,6 +61,19 @@ pub(crate) struct CreateSource {
     expires: Option<chrono::DateTime<chrono::Utc>>,
     /// Passed on to the application as they are.
     filters: Option<serde_json::Map<String, Value>>,
+    /// What is done to its CSV; in exports of other formats nothing can be.
+    csv: Option<CreateCsv>,
+}
+
+/// What is done to the CSV of a source, for people who open it in a spreadsheet. What is not given is as the
+/// registry has it: by default nothing.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes what domain::CsvOptions::requested reads")]
+pub(crate) struct CreateCsv {
+    /// A cell that a spreadsheet would run as a formula gets a `'` before it; numbers stay numbers.
+    formula_guard: Option<bool>,
+    /// The file begins with a UTF-8 byte order mark.
+    bom: Option<bool>,
 }
 
 async fn create(api: &Api, identity: Identity, body: &Value) -> Result<FoundExport, ApiError> {
