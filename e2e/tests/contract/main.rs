@@ -16,6 +16,7 @@ mod download;
 mod events;
 mod examples;
 mod expiry;
+mod issuer;
 mod lifecycle;
 mod listing;
 mod onboarding;
