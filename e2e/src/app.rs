@@ -136,6 +136,20 @@ impl TestApp {
         }
     }
 
+    /// Starts a second replica of the internal API and returns its `http://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn second_internal_api(&self) -> String {
+        let mut settings = self.settings.of_internal_api();
+        settings.internal_api.listen = any_port();
+        let replica = self.context.for_service("second-internal-api");
+        match internal_api::serve(&replica, settings).await {
+            Ok(address) => format!("http://{address}"),
+            Err(error) => panic!("the second replica does not start: {error}"),
+        }
+    }
+
     /// Waits until the services' figures hold `line`, such as `http_requests_in_flight{service="public-api"} 0`.
     ///
     /// # Panics

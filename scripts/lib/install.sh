@@ -4,8 +4,8 @@
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 #   install_groups build run
 #
-# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS, oidc-provider and what the
-# tests in Python need go to a cache that all checkouts share. A tool is put together in a scratch folder and
+# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS, oidc-provider, the clients
+# of resumable uploads and what the tests in Python need go to a cache that all checkouts share. A tool is put together in a scratch folder and
 # renamed into place when whole, so a run that is killed leaves nothing half done and the next one carries on.
 
 LIB_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -37,9 +37,10 @@ test     unzip                    reads our archives: Info-ZIP
 test     p7zip-full               reads our archives: 7z
 test     libarchive-tools         reads our archives: bsdtar
 test     python3                  reads our archives: Python zipfile
-test     python3-venv             installs what the tests of the Python library need
+test     python3-venv             installs what the tests of the Python library need, and a client of resumable uploads (tuspy)
 test     openjdk-17-jdk-headless  reads our archives: java.util.zip
-test     npm                      downloads the OpenID issuer of the tests (oidc-provider) and its Node.js
+test     npm                      downloads the OpenID issuer of the tests (oidc-provider) and its Node.js, and a client of resumable uploads (tus-js-client), which Debian's Node.js runs
+test     ca-certificates          lets npm and pip verify where they download from
 bench    wrk                      sends the load of the benchmarks
 bench    postgresql-contrib       pgbench and pg_test_fsync: what the database and the disk can do
 bench    curl                     transfers that uploads and downloads are compared with
@@ -180,8 +181,26 @@ fetch_python_tests() {
       --require-hashes --no-deps --only-binary :all: -r "$PYTHON_TESTS_LIST" >&2
 }
 
+# tuspy and tus-js-client, with the sums of all that comes with them in the lock files.
+fetch_tus_clients() {
+  local python=/usr/bin/python3
+  [[ -x $python ]] || python=python3
+  cp "$LIB_DIR/tus-clients/package.json" "$LIB_DIR/tus-clients/package-lock.json" "$1" &&
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
+    grep -qF "\"version\": \"$TUS_JS_CLIENT_VERSION\"" "$1/node_modules/tus-js-client/package.json" &&
+    "$python" -m venv "$1/venv" &&
+    "$1/venv/bin/pip" install -q --require-hashes --only-binary :all: --target "$1/python" \
+      -r "$LIB_DIR/tus-clients/requirements.txt" >&2 &&
+    rm -rf "$1/venv" &&
+    # The interpreter that the libraries were chosen for.
+    printf '#!/bin/sh\nPYTHONPATH="$(dirname "$0")/python" exec %s "$@"\n' "$python" >"$1/python-with-tuspy" &&
+    chmod 755 "$1/python-with-tuspy" &&
+    [[ -d $1/python/tuspy-$TUSPY_VERSION.dist-info ]]
+}
+
 kafka_dir() { echo "$TOOLS_DIR/kafka_$KAFKA_SCALA_VERSION-$KAFKA_VERSION"; }
 seaweedfs_dir() { echo "$TOOLS_DIR/seaweedfs-$SEAWEEDFS_VERSION"; }
+tus_clients_dir() { echo "$TOOLS_DIR/tus-clients-$TUSPY_VERSION-$TUS_JS_CLIENT_VERSION"; }
 oidc_provider_dir() { echo "$TOOLS_DIR/oidc-provider-$OIDC_PROVIDER_VERSION"; }
 # Another list gets another folder.
 python_tests_dir() {
@@ -217,6 +236,8 @@ install_test_tools() {
     "oidc-provider $OIDC_PROVIDER_VERSION (50 MB with its Node.js), an OpenID issuer for tests,"
   install_tool "$(python_tests_dir)" fetch_python_tests \
     "pytest, mypy, ruff and others (40 MB), which test the Python library,"
+  install_tool "$(tus_clients_dir)" fetch_tus_clients \
+    "tuspy $TUSPY_VERSION and tus-js-client $TUS_JS_CLIENT_VERSION (20 MB), clients of resumable uploads for tests,"
 }
 
 # Rust is the one thing that must be there already.

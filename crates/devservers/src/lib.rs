@@ -33,3 +33,4 @@ pub use s3::{S3, S3Connection, S3Options};
 pub use server::Server;
 pub use spawner::{spawn, tied_command};
 pub use test_servers::{TestServers, TestServersError};
+pub use tools::tus_clients;

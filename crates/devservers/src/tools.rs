@@ -53,6 +53,16 @@ pub(crate) fn node() -> Result<PathBuf, Error> {
     existing(path, "Node.js", "test")
 }
 
+/// The folder with the clients of resumable uploads: `python-with-tuspy`, and `node_modules` with
+/// `tus-js-client`.
+///
+/// # Errors
+/// When they are not installed.
+pub fn tus_clients() -> Result<PathBuf, Error> {
+    let (python, javascript) = (version("TUSPY_VERSION"), version("TUS_JS_CLIENT_VERSION"));
+    existing(tools_dir().join(format!("tus-clients-{python}-{javascript}")), "tus-clients", "test")
+}
+
 /// The Java program: of `JAVA_HOME` when that is set, else the one on the path.
 pub(crate) fn java() -> Result<PathBuf, Error> {
     if let Some(home) = env::var_os("JAVA_HOME") {

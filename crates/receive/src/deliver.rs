@@ -11,7 +11,7 @@ use store::{AnswerOutcome, NewAttempt, StoreError};
 use crate::{
     csv,
     error::{DeliveryError, UploadError, in_customary_units},
-    lease::{Journal, Received},
+    lease::Received,
     receiver::{Place, Receiver},
 };
 
@@ -42,11 +42,11 @@ impl Receiver {
             })
             .await?;
         service::failpoint!("receive::upload-begun");
-        let journal = Journal { store: self.store.clone(), attempt };
+        let journal = self.journal(attempt);
         let received = Received::default();
         let body = body.inspect_ok(|chunk| received.add(chunk.len()));
         let upload = csv::put_gzip(&self.blobs, &key, body, csv, limit, &journal);
-        match self.while_wanted::<_, E>(place, attempt, &received, upload).await? {
+        match self.while_wanted::<_, E>(place, attempt, self.lease, &received, upload).await? {
             Ok((stored, changed_from)) => {
                 service::failpoint!("receive::object-stored");
                 self.settle(place, attempt, stored, changed_from).await

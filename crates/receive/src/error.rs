@@ -61,7 +61,7 @@ pub fn in_customary_units(limit: ByteSize) -> String {
 
 impl<E> DeliveryError<E> {
     /// What a failed upload comes to, where `limit` was its limit.
-    pub(crate) fn of_put(error: PutError<UploadError<E>>, limit: ByteSize) -> Self {
+    pub fn of_put(error: PutError<UploadError<E>>, limit: ByteSize) -> Self {
         match error {
             PutError::TooLarge { .. } => Self::TooLarge(limit),
             PutError::Body(error) => Self::Body(error),

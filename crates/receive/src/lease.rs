@@ -9,6 +9,7 @@ use std::{
 };
 
 use blobs::{JournalError, UploadJournal};
+use chrono::TimeDelta;
 use domain::ids::AttemptId;
 use futures_util::{
     future::{Either, select},
@@ -27,27 +28,37 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many bytes an upload has received so far, before compression.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Received(Arc<AtomicU64>);
+pub struct Received(Arc<AtomicU64>);
 
 impl Received {
-    pub(crate) fn add(&self, bytes: usize) {
+    /// Goes on from `bytes` that came before.
+    pub fn from_bytes(bytes: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// Counts `bytes` more.
+    pub fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
 impl Receiver {
-    /// Runs `upload` and keeps its attempt meanwhile: its lease is renewed, and how far it has come is noted, both
+    /// Runs `upload` and keeps its attempt meanwhile: its `lease` is renewed, and how far it has come is noted, both
     /// beside the upload, which waits for neither. A lease that is gone ends the upload: nobody wants its bytes, or
     /// they are being deleted already. An upload that receives bytes ends within about a second of the deletion of
     /// its export, one whose client is silent when its lease is renewed next.
-    pub(crate) async fn while_wanted<T, E>(
+    ///
+    /// # Errors
+    /// [`DeliveryError`] of an upload that was ended; its attempt is given up then.
+    pub async fn while_wanted<T, E>(
         &self,
         place: Place,
         attempt: AttemptId,
+        lease: TimeDelta,
         received: &Received,
         upload: impl Future<Output = T>,
     ) -> Result<T, DeliveryError<E>> {
-        let unwanted = self.until_unwanted(attempt, received);
+        let unwanted = self.until_unwanted(attempt, lease, received);
         pin_mut!(upload, unwanted);
         let ended = match select(upload, unwanted).await {
             Either::Left((uploaded, _)) => return Ok(uploaded),
@@ -58,16 +69,26 @@ impl Receiver {
         Err(self.without_lease(place).await)
     }
 
+    /// Where the upload of `attempt` is noted.
+    pub fn journal(&self, attempt: AttemptId) -> Journal {
+        Journal { store: self.store.clone(), attempt }
+    }
+
     /// Ends when the attempt is gone, or its lease cannot be renewed by a defect.
-    async fn until_unwanted(&self, attempt: AttemptId, received: &Received) -> Result<(), StoreError> {
-        let renew_every = (self.lease / 3).to_std().unwrap_or(Duration::from_secs(20));
+    async fn until_unwanted(
+        &self,
+        attempt: AttemptId,
+        lease: TimeDelta,
+        received: &Received,
+    ) -> Result<(), StoreError> {
+        let renew_every = (lease / 3).to_std().unwrap_or(Duration::from_secs(20));
         let (mut renew_at, mut noted) = (Instant::now() + renew_every, 0);
         loop {
             sleep_until(renew_at.min(Instant::now() + NOTE_EVERY)).await;
             let bytes = received.0.load(Ordering::Relaxed);
             let is_wanted = if Instant::now() >= renew_at {
                 renew_at = Instant::now() + renew_every;
-                self.store.renew_upload(attempt, self.clock.now() + self.lease).await
+                self.store.renew_upload(attempt, self.clock.now() + lease).await
             } else if bytes > noted {
                 noted = bytes;
                 // Whatever is wrong, it costs the customer a figure, and not the application its upload.
@@ -101,7 +122,8 @@ impl Receiver {
         }
     }
 
-    pub(crate) async fn abandon(&self, attempt: AttemptId) {
+    /// Gives an attempt up: what it has stored will be deleted.
+    pub async fn abandon(&self, attempt: AttemptId) {
         if let Err(error) = self.store.abandon_upload(attempt, self.clock.now()).await {
             // Its lease will run out, and the expiry-reaper does the same.
             tracing::warn!(%error, "an upload was not given up at once");
@@ -110,9 +132,10 @@ impl Receiver {
 }
 
 /// Notes the store's id of a multipart upload in the attempt's row.
-pub(crate) struct Journal {
-    pub(crate) store: Store,
-    pub(crate) attempt: AttemptId,
+#[derive(Debug, Clone)]
+pub struct Journal {
+    store: Store,
+    attempt: AttemptId,
 }
 
 impl UploadJournal for Journal {

@@ -4,6 +4,7 @@
 //! - [`Receiver::deliver`] stores a stream of bytes as a new object, changed for spreadsheets where that is asked
 //!   for, and settles the source with it.
 //! - [`Receiver::expect_same`] reads what comes for a source that is complete already.
+//! - [`Receiver::while_wanted`] keeps the lease of an upload that its caller stores, as one of several requests.
 //! - [`inflate`] turns a gzip stream into the bytes that it stands for.
 //!
 //! A layer of its own between services and adapters: several services receive, and it joins the database and
@@ -19,4 +20,5 @@ mod repeat;
 
 pub use error::{DeliveryError, UploadError, in_customary_units};
 pub use inflate::inflate;
+pub use lease::{Journal, Received};
 pub use receiver::{Place, Receiver};

@@ -32,4 +32,9 @@ impl Receiver {
     pub fn new(store: Store, blobs: Blobs, clock: SharedClock, lease: TimeDelta) -> Self {
         Self { store, blobs, clock, lease }
     }
+
+    /// How long a delivery may go on without a sign of life of this process.
+    pub fn lease(&self) -> TimeDelta {
+        self.lease
+    }
 }

@@ -39,7 +39,7 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("actix-http", &["service"]),
     ("actix-service", &["service"]),
     ("actix-web", &["internal-api", "public-api", "service"]),
-    ("base64", &["access", "bus"]),
+    ("base64", &["access", "bus", "internal-api"]),
     ("cloudevents-sdk", &["bus"]),
     ("config", &["service"]),
     ("crc32fast", &["archive"]),

@@ -21,6 +21,8 @@ mod lifecycle;
 mod listing;
 mod onboarding;
 mod progress;
+mod resumable;
+mod resumable_clients;
 mod retry;
 mod samples;
 mod status;

@@ -146,6 +146,7 @@ async fn for_every_operation_of_the_internal_api_another_applications_source_is_
                     ("export_id", export.id.as_str()),
                     ("application", application),
                     ("resource_id", &export.sources[0].id),
+                    ("upload_id", UNKNOWN),
                 ];
                 let url = format!("{}{}", app.internal_url, operation.path_with(&parameters));
                 let request = app.http().request(operation.method.clone(), url);
@@ -170,7 +171,15 @@ fn internal_row(operation: &Operation, refusal: u16) -> u16 {
         "ping" => 200,
         // No application's key is an operator's.
         "registry" | "registered_application" if refusal == 403 => 401,
-        "upload" | "report_error" | "registry" | "registered_application" => refusal,
+        "upload"
+        | "report_error"
+        | "begin_resumable_upload"
+        | "append_to_upload"
+        | "resumable_offset"
+        | "resumable_options"
+        | "terminate_upload"
+        | "registry"
+        | "registered_application" => refusal,
         _ => panic!("{} has no row: say what strangers get", operation.id),
     }
 }

@@ -189,7 +189,8 @@ impl Audit {
 
     /// The objects are those that rows point at.
     async fn look_at_storage(&mut self, database: &Client, evidence: Evidence<'_>) -> Result<()> {
-        let sql = "SELECT object_key FROM resources WHERE status = 'complete' AND object_released_at IS NULL";
+        let sql = "SELECT object_key FROM resources WHERE status = 'complete' AND object_released_at IS NULL \
+                   UNION ALL SELECT object_key FROM resource_pieces";
         let rows: BTreeSet<String> = database.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect();
         // A deletion may have been under way when its row was.
         poll_until(evidence.quiet_within, async || {

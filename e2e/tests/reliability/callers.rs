@@ -192,6 +192,47 @@ impl Answering {
         Ok(status)
     }
 
+    /// Begins a resumable upload and returns where it goes on.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub(crate) async fn begin_resumable(&self, export: &str, source: &str, length: usize) -> Result<String> {
+        let request = self.post(export, source, "uploads").header("tus-resumable", "1.0.0");
+        let begun = counted(&self.ledger, request.header("upload-length", length).send().await)?;
+        let location = begun.headers().get("location").context("no Location")?.to_str()?;
+        Ok(format!("{}{location}", self.url.trim_end_matches(INTERNAL)))
+    }
+
+    /// How much of a resumable upload counts.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub(crate) async fn offset(&self, upload: &str) -> Result<usize> {
+        let head = counted(&self.ledger, self.resumable(Method::HEAD, upload).send().await)?;
+        Ok(head.headers().get("upload-offset").context("no Upload-Offset")?.to_str()?.parse()?)
+    }
+
+    /// One try to add to a resumable upload; the status of the answer.
+    ///
+    /// # Errors
+    /// When it is not answered.
+    pub(crate) async fn append(&self, upload: &str, offset: usize, bytes: Vec<u8>) -> Result<StatusCode> {
+        let request = self.resumable(Method::PATCH, upload).header("upload-offset", offset);
+        let request = request.header("content-type", "application/offset+octet-stream").body(bytes);
+        Ok(counted(&self.ledger, request.send().await)?.status())
+    }
+
+    /// Notes that `bytes` were acknowledged for a source.
+    pub(crate) fn delivered(&self, source: &str, bytes: &[u8]) {
+        let sha256 = sha256_hex(bytes);
+        self.ledger.note(|books| books.delivered.insert(source.to_owned(), sha256));
+    }
+
+    fn resumable(&self, method: Method, upload: &str) -> RequestBuilder {
+        let request = self.http.request(method, upload).header("tus-resumable", "1.0.0");
+        request.header("x-rh-exports-psk", &self.application.key)
+    }
+
     fn post(&self, export: &str, source: &str, what: &str) -> RequestBuilder {
         let path = format!("{}/{export}/{}/{source}/{what}", self.url, self.application.name);
         self.http.post(path).header("x-rh-exports-psk", &self.application.key)

@@ -23,6 +23,7 @@ mod program;
 mod races;
 mod reaping;
 mod replicas;
+mod resumable;
 mod rig;
 mod standalone;
 mod starting;

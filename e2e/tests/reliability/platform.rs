@@ -16,6 +16,7 @@ message_timeout = "1s"
 lease = "3s"
 [internal_api]
 upload_lease = "2s"
+resumable_upload_piece = "1MiB"
 [expiry_reaper]
 lease = "1s"
 poll = "150ms"

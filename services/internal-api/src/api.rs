@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use access::AcceptedKeys;
 use blobs::Blobs;
+use chrono::TimeDelta;
 use domain::{ApplicationName, ByteSize, ResourceName, SharedClock};
 use receive::Receiver;
-use service::{BoxError, Context, database::Connections, follow};
+use service::{BoxError, Context, database::Connections, follow, metrics::Counter};
 use store::{FollowedRegistry, Store, StoreError};
 
 use crate::{
+    resumable,
     settings::{DuplicateUploadStatus, Settings},
     tokens::Tokens,
     used_keys::UsedKeys,
@@ -23,13 +25,16 @@ const REGISTRY_AGE: Duration = Duration::from_secs(1);
 pub struct Api {
     pub(crate) store: Store,
     pub(crate) receiver: Receiver,
-    blobs: Blobs,
+    pub(crate) blobs: Blobs,
     pub(crate) registry: Arc<FollowedRegistry>,
     pub(crate) used_keys: UsedKeys,
     pub(crate) operator_keys: AcceptedKeys,
     pub(crate) tokens: Tokens,
     pub(crate) clock: SharedClock,
     pub(crate) duplicate_upload_status: DuplicateUploadStatus,
+    pub(crate) resumable_expiry: TimeDelta,
+    pub(crate) resumable_piece: ByteSize,
+    pub(crate) resumable_uploads: Counter<1>,
     max_upload_bytes: ByteSize,
 }
 
@@ -56,6 +61,9 @@ impl Api {
             blobs,
             clock: context.clock().clone(),
             duplicate_upload_status: own.duplicate_upload_status,
+            resumable_expiry: own.resumable_upload_expiry.as_time_delta(),
+            resumable_piece: own.resumable_upload_piece,
+            resumable_uploads: resumable::counter(context.metrics()),
             max_upload_bytes: own.max_upload_bytes,
         };
         api.register(context);

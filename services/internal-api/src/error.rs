@@ -11,7 +11,7 @@ use receive::{DeliveryError, UploadError, in_customary_units};
 use service::http::{self, HttpError};
 use store::StoreError;
 
-use crate::{api::Api, settings::DuplicateUploadStatus, target::SourcePath};
+use crate::{api::Api, resumable::ResumableError, settings::DuplicateUploadStatus, target::SourcePath};
 
 /// Why the body of a request does not come to its end.
 pub(crate) type BodyError = UploadError<http::BodyError>;
@@ -67,6 +67,8 @@ pub(crate) enum ApiError {
     #[error("the upload could not be noted")]
     Journal(#[source] blobs::JournalError),
     #[error(transparent)]
+    Resumable(#[from] ResumableError),
+    #[error(transparent)]
     Http(#[from] HttpError),
 }
 
@@ -117,6 +119,7 @@ impl From<ApiError> for HttpError {
             ApiError::Storage(source) if source.is_transient() => Self::unavailable(source),
             ApiError::Storage(source) => Self::internal(source),
             ApiError::Journal(source) => Self::unavailable(source),
+            ApiError::Resumable(error) => error.into(),
             ApiError::Http(error) => error,
         }
     }

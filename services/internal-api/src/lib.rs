@@ -1,7 +1,8 @@
 //! The internal API: source applications deliver their data, or an error.
 //!
 //! Law: contract page 1, ids S0-17 to S0-48. An upload is authorised ([`application`]), taken in
-//! ([`upload`], `crates/receive`); 202 comes after it has settled its source.
+//! ([`upload`], `crates/receive`); 202 comes after it has settled its source. One that comes in several requests is
+//! stored piece by piece ([`resumable`]).
 
 mod api;
 mod application;
@@ -11,6 +12,7 @@ mod openapi;
 mod operator;
 mod registry;
 mod report;
+mod resumable;
 mod routes;
 mod settings;
 mod target;

@@ -6,7 +6,7 @@ use utoipa::{
 };
 
 use crate::{
-    registry, report, routes,
+    registry, report, resumable, routes,
     routes::{BASE_PATHS, SOURCE_FIRST},
     upload,
 };
@@ -28,6 +28,11 @@ pub fn document() -> String {
         routes::ping,
         upload::upload,
         report::report_error,
+        resumable::begin::begin_resumable_upload,
+        resumable::append::append_to_upload,
+        resumable::inspect::resumable_offset,
+        resumable::inspect::resumable_options,
+        resumable::terminate::terminate_upload,
         registry::registry,
         registry::registered_application,
     ),
@@ -55,7 +60,7 @@ impl Modify for KeysAndTokens {
     }
 }
 
-/// Each operation is served under both bases and in both orders of its path.
+/// Each operation is served under both bases, and those of the field in both orders of its path.
 struct EveryPath;
 
 impl Modify for EveryPath {
@@ -64,7 +69,17 @@ impl Modify for EveryPath {
         for (path, item) in described {
             for (i, alias) in aliases(&path).into_iter().enumerate() {
                 let mut item = item.clone();
-                for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                for operation in [
+                    &mut item.get,
+                    &mut item.post,
+                    &mut item.head,
+                    &mut item.patch,
+                    &mut item.delete,
+                    &mut item.options,
+                ]
+                .into_iter()
+                .flatten()
+                {
                     // Ids are unique in a document.
                     if let (Some(id), 1..) = (&operation.operation_id, i) {
                         operation.operation_id = Some(format!("{id}_{}", i + 1));
@@ -80,7 +95,7 @@ impl Modify for EveryPath {
 fn aliases(described: &str) -> Vec<String> {
     let rest = described.strip_prefix(BASE_PATHS[0]).unwrap_or(described);
     let mut rests = vec![rest.to_owned()];
-    if let Some(verb) = rest.strip_prefix(SOURCE_FIRST) {
+    if let Some(verb @ ("/upload" | "/error")) = rest.strip_prefix(SOURCE_FIRST) {
         rests.push(format!("{verb}{SOURCE_FIRST}"));
     }
     BASE_PATHS.iter().flat_map(|base| rests.iter().map(move |rest| format!("{base}{rest}"))).collect()

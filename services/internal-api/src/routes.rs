@@ -3,7 +3,7 @@
 use actix_web::web::{self, ServiceConfig};
 use service::http;
 
-use crate::{may_upload, openapi, registry, report, upload};
+use crate::{may_upload, openapi, registry, report, resumable, upload};
 
 /// Where the API lives.
 pub(crate) const BASE_PATHS: [&str; 2] = ["/app/export/v1", "/internal/export/v1"];
@@ -26,7 +26,7 @@ pub(crate) fn add(app: &mut ServiceConfig) {
         for path in [format!("/error{SOURCE_FIRST}"), format!("{SOURCE_FIRST}/error")] {
             scope = scope.service(web::resource(path).route(web::post().to(report::report_error)));
         }
-        app.service(scope);
+        app.service(resumable::add(scope));
     }
     app.service(http::openapi(document));
 }

@@ -40,6 +40,9 @@ pub(crate) enum UnusableSettings {
     /// A lease that has run out before it can be renewed.
     #[error("internal_api.upload_lease must be longer than 0s: else no upload lasts")]
     NoLease,
+    /// Pieces so small that there would be thousands.
+    #[error("internal_api.resumable_upload_piece is {0}, and must be at least 1MiB")]
+    PieceTooSmall(ByteSize),
 }
 
 impl Settings {
@@ -51,6 +54,10 @@ impl Settings {
         }
         if self.internal_api.upload_lease.as_duration().is_zero() {
             return Err(UnusableSettings::NoLease);
+        }
+        let piece = self.internal_api.resumable_upload_piece;
+        if piece < ByteSize::from_mib(1) {
+            return Err(UnusableSettings::PieceTooSmall(piece));
         }
         Ok(())
     }
@@ -75,6 +82,11 @@ pub struct InternalApiSettings {
     pub duplicate_upload_status: DuplicateUploadStatus,
     /// How long an upload may go on without a sign of life of this process before its bytes are removed.
     pub upload_lease: Period,
+    /// How long a resumable upload waits for its next bytes before what it has brought is removed.
+    pub resumable_upload_expiry: Period,
+    /// After so many bytes of one request to a resumable upload, before compression, what has arrived counts: a
+    /// process that dies loses no more. Each such piece becomes an object of its own.
+    pub resumable_upload_piece: ByteSize,
 }
 
 /// See [`InternalApiSettings::duplicate_upload_status`].
@@ -99,6 +111,8 @@ impl Default for InternalApiSettings {
             max_upload_bytes: ByteSize::from_mib(500),
             duplicate_upload_status: DuplicateUploadStatus::default(),
             upload_lease: Period::from_secs(60),
+            resumable_upload_expiry: Period::from_secs(24 * 60 * 60),
+            resumable_upload_piece: ByteSize::from_mib(64),
         }
     }
 }
@@ -117,6 +131,13 @@ mod tests {
         settings.internal_api.max_upload_bytes = above;
         let refusal = settings.check_uploads().unwrap_err().to_string();
         assert!(refusal.starts_with("internal_api.max_upload_bytes is 137438953473B, and must"), "{refusal}");
+    }
+
+    #[test]
+    fn tiny_pieces_are_refused() {
+        let mut settings = Settings::default();
+        settings.internal_api.resumable_upload_piece = ByteSize::from_kib(1);
+        assert!(matches!(settings.check_uploads(), Err(UnusableSettings::PieceTooSmall(_))));
     }
 
     #[test]

@@ -48,7 +48,8 @@ fn parse(export: &str, resource: &str) -> Result<SourcePath, ApiError> {
     Ok(SourcePath { export_id, resource_id })
 }
 
-fn excerpt(text: &str) -> String {
+/// What of a wrong id is repeated in the answer.
+pub(crate) fn excerpt(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_ECHOED_CHARS).collect()
 }
 

@@ -58,7 +58,8 @@ pub(crate) async fn upload(
     let delivered = match resource.state {
         ResourceState::Pending => {
             let receiver = api.receiver.clone();
-            to_its_end(async move { receiver.deliver(path.place(), resource.csv, body, limit).await }).await
+            let delivery = async move { receiver.deliver(path.place(), resource.csv, body, limit).await };
+            to_its_end(async { Ok(delivery.await) }).await?
         }
         ResourceState::Complete(known) => api.receiver.expect_same(known.uploaded(), body, limit).await,
         ResourceState::Failed(_) => Err(DeliveryError::AlreadyProcessed),
@@ -69,15 +70,15 @@ pub(crate) async fn upload(
 
 /// Runs a delivery to its end, whatever becomes of the connection: a reset takes its handler with it, and what
 /// was begun has to be given up then as well.
-async fn to_its_end<E: 'static>(
-    delivery: impl Future<Output = Result<(), DeliveryError<E>>> + 'static,
-) -> Result<(), DeliveryError<E>> {
+pub(crate) async fn to_its_end<T: 'static>(
+    delivery: impl Future<Output = Result<T, ApiError>> + 'static,
+) -> Result<T, ApiError> {
     match rt::spawn(delivery.in_current_span()).await {
         Ok(delivered) => delivered,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
             // The server stops.
-            Err(_) => Err(DeliveryError::LeaseLost),
+            Err(_) => Err(ApiError::LeaseLost),
         },
     }
 }

@@ -111,7 +111,11 @@ fn add(
         return finish(connection, locked, row.id, piece, now).map(PieceOutcome::Answered);
     }
     diesel::update(upload_attempts::table.find(mark_of(piece.upload).as_uuid()))
-        .set(upload_attempts::lease_expires_at.eq(piece.expires_at))
+        .set((
+            upload_attempts::lease_expires_at.eq(piece.expires_at),
+            // For the customer to see between two requests as well.
+            upload_attempts::received_bytes.eq(offset),
+        ))
         .execute(connection)?;
     Ok(PieceOutcome::Kept)
 }

@@ -1,0 +1,77 @@
+//! Uploads that can be resumed, by the protocol tus 1.0.0 (S0-tus, <https://tus.io/protocols/resumable-upload>):
+//! core, creation, creation-with-upload, creation-defer-length, checksum, termination, expiration.
+//!
+//! What arrives is stored piece by piece, each a gzip object of its own. The last one settles the source as an
+//! upload does: its pieces are the blocks of one file, and none of them is read again for that.
+//!
+//! Invariant: an offset is told only of bytes whose pieces are durable, and that of the last byte only once the
+//! source is settled.
+
+pub(crate) mod append;
+pub(crate) mod begin;
+mod checksum;
+mod cut_body;
+mod error;
+mod headers;
+pub(crate) mod inspect;
+mod limit;
+mod pieces;
+pub(crate) mod terminate;
+mod upload_path;
+
+use actix_web::{Scope, guard, http::Method, middleware::DefaultHeaders, web};
+use service::metrics::{Counter, Metrics};
+
+pub(crate) use self::error::ResumableError;
+use self::{
+    append::append_to_upload,
+    begin::begin_resumable_upload,
+    inspect::{resumable_offset, resumable_options},
+    terminate::terminate_upload,
+};
+use crate::routes::SOURCE_FIRST;
+
+/// The version of the protocol.
+const VERSION: &str = "1.0.0";
+
+/// The parts of the protocol beyond its core.
+const EXTENSIONS: &str =
+    "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration";
+
+/// What a body of data calls itself.
+const MEDIA_TYPE: &str = "application/offset+octet-stream";
+
+/// Counts resumable uploads by what became of them.
+pub(crate) fn counter(metrics: &Metrics) -> Counter<1> {
+    metrics.counter(
+        "resumable_uploads_total",
+        "Resumable uploads, by what happened: begun, finished, terminated.",
+        ["what"],
+    )
+}
+
+/// Adds the routes: where uploads are begun, and below that where they go on.
+pub(crate) fn add(scope: Scope) -> Scope {
+    let options = || web::method(Method::OPTIONS).to(resumable_options);
+    let overridden = |method| web::post().guard(guard::Header("x-http-method-override", method));
+    let uploads = web::resource(format!("{SOURCE_FIRST}/uploads"))
+        .wrap(every_answer())
+        .route(options())
+        .route(web::post().to(begin_resumable_upload));
+    let upload = web::resource(format!("{SOURCE_FIRST}/uploads/{{upload_id}}"))
+        .wrap(every_answer())
+        .route(options())
+        .route(web::head().to(resumable_offset))
+        .route(web::patch().to(append_to_upload))
+        .route(web::delete().to(terminate_upload))
+        // For clients whose surroundings know GET and POST only, as the protocol has it.
+        .route(overridden("HEAD").to(resumable_offset))
+        .route(overridden("PATCH").to(append_to_upload))
+        .route(overridden("DELETE").to(terminate_upload));
+    scope.service(uploads).service(upload)
+}
+
+/// What every answer says, also one that refuses.
+fn every_answer() -> DefaultHeaders {
+    DefaultHeaders::new().add(("Tus-Resumable", VERSION)).add(("Tus-Version", VERSION))
+}
