@@ -93,13 +93,13 @@ class Platform:
 
     def _config(self) -> str:
         """Addresses of its own and the accounts; the launcher chooses the rest."""
-        ports = iter(free_ports(6))
+        ports = iter(free_ports(7))
 
         def at() -> str:
             return f"'127.0.0.1:{next(ports)}'"
 
         lines = [f"[{api}]\nlisten = {at()}\nops_listen = {at()}" for api in ("public_api", "internal_api")]
-        lines += [f"[{worker}]\nops_listen = {at()}" for worker in ("dispatcher", "expiry_reaper")]
+        lines += [f"[{worker}]\nops_listen = {at()}" for worker in ("dispatcher", "expiry_reaper", "intake")]
         lines.append(f"[oidc]\nissuer = '{self._issuer}'\nallow_http = true")
         for account in self.accounts:
             hashed = hashlib.sha256(account.key.encode()).hexdigest()

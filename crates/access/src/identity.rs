@@ -84,6 +84,21 @@ pub enum IdentityError {
 /// # Errors
 /// [`IdentityError`] names the first of these that is not so.
 pub fn decode(header: &str) -> Result<Identity, IdentityError> {
+    let document = document(header)?;
+    let owner = owner(&document["identity"])?;
+    Ok(Identity { owner, raw: header.to_owned() })
+}
+
+/// The organization of an identity in the same form, whatever else it holds: announcements are asked for no more
+/// (S2-4).
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn org_id(header: &str) -> Result<String, IdentityError> {
+    find_org_id(&document(header)?["identity"]).map(str::to_owned)
+}
+
+fn document(header: &str) -> Result<Value, IdentityError> {
     if header.is_empty() {
         return Err(IdentityError::Missing);
     }
@@ -91,18 +106,20 @@ pub fn decode(header: &str) -> Result<Identity, IdentityError> {
         return Err(IdentityError::TooLarge);
     }
     let json = BASE64.decode(header).map_err(|_| IdentityError::NotBase64)?;
-    let document: Value = serde_json::from_slice(&json).map_err(|_| IdentityError::NotJson)?;
-    let owner = owner(&document["identity"])?;
-    Ok(Identity { owner, raw: header.to_owned() })
+    serde_json::from_slice(&json).map_err(|_| IdentityError::NotJson)
 }
 
-fn owner(identity: &Value) -> Result<Owner, IdentityError> {
+fn find_org_id(identity: &Value) -> Result<&str, IdentityError> {
     let org_id = match &identity["org_id"] {
         Value::Null => &identity["internal"]["org_id"],
         Value::String(text) if text.is_empty() => &identity["internal"]["org_id"],
         org_id => org_id,
     };
-    let org_id = usable(org_id).ok_or(IdentityError::OrgId)?;
+    usable(org_id).ok_or(IdentityError::OrgId)
+}
+
+fn owner(identity: &Value) -> Result<Owner, IdentityError> {
+    let org_id = find_org_id(identity)?;
     let account = match &identity["account_number"] {
         Value::Null => "",
         Value::String(text) if text.is_empty() => "",
@@ -178,6 +195,31 @@ mod tests {
         assert_eq!(decode(&header(&identity)).unwrap().owner.org_id, "77");
         identity["org_id"] = json!("");
         assert_eq!(decode(&header(&identity)).unwrap().owner.org_id, "77");
+    }
+
+    /// The seed's identities, made valid; its `cn` is no UUID, and stays as it is.
+    #[test]
+    fn s2_4_an_identity_of_an_announcement_needs_its_organization_only() {
+        let user = json!({"email": "foo@bar.com", "first_name": "John", "is_active": true, "is_internal": false,
+            "is_org_admin": true, "last_name": "Doe", "locale": "en_US", "username": "john_doe"});
+        let basic = json!({"account_number": "1234567", "auth_type": "basic-auth",
+            "internal": {"auth_time": 1400, "org_id": "1234567"}, "type": "User", "user": user});
+        let system = json!({"cn": "a259dd72-563a-17d-8e6e4-ca5f63e45824", "cert_type": "system"});
+        let cert = json!({"account_number": "1234567", "auth_type": "cert-auth",
+            "internal": {"auth_time": 0, "org_id": "1234567"}, "type": "System", "user": user, "system": system});
+        for identity in
+            [basic, cert.clone(), json!({"internal": {"org_id": "1234567"}}), json!({"org_id": "1234567"})]
+        {
+            assert_eq!(org_id(&header(&identity)).unwrap(), "1234567", "{identity}");
+        }
+        let entitlements = json!({"first_entitlement": {"is_entitled": true, "is_trial": false}});
+        let document =
+            json!({"identity": cert, "entitlements": entitlements, "metadata": {"reporter": "ingress"}});
+        assert_eq!(org_id(&BASE64_STANDARD.encode(document.to_string())).unwrap(), "1234567");
+        for nobody in [json!({}), json!({"internal": {"org_id": 7}}), json!({"internal": {"org_id": " "}})] {
+            assert_eq!(org_id(&header(&nobody)), Err(IdentityError::OrgId));
+        }
+        assert_eq!(org_id("encoded-identity-info"), Err(IdentityError::NotBase64));
     }
 
     #[test]

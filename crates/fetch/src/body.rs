@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
@@ -79,18 +78,6 @@ impl Body {
         let Some(chunk) = chunk else { return Ok(None) };
         self.progress.take(chunk.len(), asked.elapsed())?;
         Ok(Some(chunk))
-    }
-
-    /// The same as a stream, which ends after all bytes or after one error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, FetchError>> + Send {
-        stream::unfold(Some(self), |body| async move {
-            let mut body = body?;
-            match body.next().await {
-                Ok(Some(chunk)) => Some((Ok(chunk), Some(body))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        })
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::reference::{Program, reference};
 use self::sources::Table;
 
 /// Every section of a settings file, of whichever service.
-pub const SECTIONS: [&str; 15] = [
+pub const SECTIONS: [&str; 16] = [
     "telemetry",
     "lifecycle",
     "database",
@@ -34,6 +34,7 @@ pub const SECTIONS: [&str; 15] = [
     "internal_api",
     "dispatcher",
     "expiry_reaper",
+    "intake",
     "standalone",
 ];
 

@@ -23,6 +23,7 @@ mod installation;
 mod lease;
 mod list;
 mod migrations;
+mod org_of_export;
 mod orphans;
 mod outbox;
 mod outbox_care;

@@ -11,6 +11,7 @@ fn the_page_of_all_settings_is_made_from_the_code() {
         Program::service::<internal_api::Settings>("internal-api"),
         Program::service::<dispatcher::Settings>("dispatcher"),
         Program::service::<expiry_reaper::Settings>("expiry-reaper"),
+        Program::service::<intake::Settings>("intake"),
         Program::service::<standalone::Settings>("standalone"),
         Program::reading::<exports_admin::Settings>("exports-admin"),
     ]);

@@ -1,5 +1,7 @@
-//! The operators' command: migrations, the registry of applications and their keys, parked records.
+//! The operators' command: migrations, the registry of applications and their keys, parked records, dead
+//! letters.
 
+mod dead_letters;
 mod keys;
 mod outbox;
 mod registry;
@@ -7,6 +9,7 @@ mod registry;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use bus::{AnnounceSettings, KafkaSettings};
 use clap::{Parser, Subcommand};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,9 @@ enum Command {
     /// Records for Kafka that were set aside after too many failures.
     #[command(subcommand)]
     Outbox(outbox::Command),
+    /// Announcements that could not be used.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
 }
 
 /// The sections that this command reads.
@@ -44,6 +50,10 @@ enum Command {
 pub struct Settings {
     /// Where exports are kept.
     pub database: store::Settings,
+    /// Kafka, where dead letters are.
+    pub kafka: KafkaSettings,
+    /// Which topic they are in.
+    pub announce: AnnounceSettings,
 }
 
 /// The whole `main`: reads the command line and does what it says.
@@ -60,6 +70,9 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Registry(command) => registry::run(&store, command).await,
         Command::Keys(command) => keys::run(&store, command).await,
         Command::Outbox(command) => outbox::run(&store, command).await,
+        Command::DeadLetters(command) => {
+            dead_letters::run(&settings.kafka, &settings.announce, command).await
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::data_folder::DataFolder;
 use crate::restart::Restart;
 use crate::screen::Stopwatch;
 
-/// Partitions of each topic: as many consumers of one application can share it.
+/// Partitions of each topic: as many consumers of one group can share it.
 const PARTITIONS: i32 = 4;
 const MAX_CONNECTIONS: u32 = 200;
 
@@ -97,9 +97,7 @@ impl Servers {
     /// When the broker refuses.
     pub(crate) async fn make_topics(&self, names: &[&str]) -> Result<()> {
         let settings = bus::KafkaSettings { brokers: self.kafka.brokers(), ..bus::KafkaSettings::default() };
-        bus::topics::ensure_topics(&settings, names, PARTITIONS)
-            .await
-            .context("making the topics of the events")
+        bus::topics::ensure_topics(&settings, names, PARTITIONS).await.context("making the topics")
     }
 
     /// Where everything is.

@@ -16,6 +16,7 @@ pub(crate) struct Listeners {
     pub(crate) internal_ops: u16,
     pub(crate) dispatcher_ops: u16,
     pub(crate) reaper_ops: u16,
+    pub(crate) intake_ops: u16,
     pub(crate) standalone_ops: u16,
 }
 
@@ -28,10 +29,10 @@ impl Listeners {
     pub(crate) fn choose(folder: &DataFolder) -> Result<Self> {
         let path = folder.entry("ports.json");
         let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
-        let usual = Self::from([8080, 8081, 9001, 9002, 9003, 9004, 9000]);
+        let usual = Self::from([8080, 8081, 9001, 9002, 9003, 9004, 9005, 9000]);
         let chosen = match [kept, Some(usual)].into_iter().flatten().find(Self::are_free) {
             Some(listeners) => listeners,
-            None => Self::from(devservers::free_ports::<7>().context("looking for free ports")?),
+            None => Self::from(devservers::free_ports::<8>().context("looking for free ports")?),
         };
         if kept != Some(chosen) {
             write_private(&path, &serde_json::to_vec(&chosen)?)?;
@@ -40,8 +41,16 @@ impl Listeners {
     }
 
     fn are_free(&self) -> bool {
-        let Self { public, internal, public_ops, internal_ops, dispatcher_ops, reaper_ops, standalone_ops } =
-            *self;
+        let Self {
+            public,
+            internal,
+            public_ops,
+            internal_ops,
+            dispatcher_ops,
+            reaper_ops,
+            intake_ops,
+            standalone_ops,
+        } = *self;
         devservers::all_free(&[
             public,
             internal,
@@ -49,15 +58,34 @@ impl Listeners {
             internal_ops,
             dispatcher_ops,
             reaper_ops,
+            intake_ops,
             standalone_ops,
         ])
     }
 }
 
-impl From<[u16; 7]> for Listeners {
-    fn from(ports: [u16; 7]) -> Self {
-        let [public, internal, public_ops, internal_ops, dispatcher_ops, reaper_ops, standalone_ops] = ports;
-        Self { public, internal, public_ops, internal_ops, dispatcher_ops, reaper_ops, standalone_ops }
+impl From<[u16; 8]> for Listeners {
+    fn from(ports: [u16; 8]) -> Self {
+        let [
+            public,
+            internal,
+            public_ops,
+            internal_ops,
+            dispatcher_ops,
+            reaper_ops,
+            intake_ops,
+            standalone_ops,
+        ] = ports;
+        Self {
+            public,
+            internal,
+            public_ops,
+            internal_ops,
+            dispatcher_ops,
+            reaper_ops,
+            intake_ops,
+            standalone_ops,
+        }
     }
 }
 
@@ -69,7 +97,7 @@ mod tests {
     fn ports_are_kept_while_they_are_free() {
         let temp = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(temp.path()).unwrap();
-        let own = Listeners::from(devservers::free_ports::<7>().unwrap());
+        let own = Listeners::from(devservers::free_ports::<8>().unwrap());
         write_private(&folder.entry("ports.json"), &serde_json::to_vec(&own).unwrap()).unwrap();
         assert_eq!(Listeners::choose(&folder).unwrap(), own);
         let _taken = std::net::TcpListener::bind(("127.0.0.1", own.dispatcher_ops)).unwrap();

@@ -20,11 +20,12 @@ use crate::settings::{self, Settings};
 use crate::supervisor::{Event, Program, Supervisor};
 
 /// Each separate service with the section that its sockets are set in.
-const SERVICES: [(&str, &str); 4] = [
+const SERVICES: [(&str, &str); 5] = [
     ("public-api", "public_api"),
     ("internal-api", "internal_api"),
     ("dispatcher", "dispatcher"),
     ("expiry-reaper", "expiry_reaper"),
+    ("intake", "intake"),
 ];
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// A little more than services give themselves (`lifecycle.stop_timeout`, 25 s).
@@ -93,7 +94,9 @@ impl<'a> Platform<'a> {
         }
         let settings = self.write_settings()?;
         if let Some(servers) = &self.servers {
-            servers.make_topics(&[&settings.topic(), &settings.lifecycle_topic()]).await?;
+            let [announced, unusable] = settings.announce_topics();
+            let (requests, news) = (settings.topic(), settings.lifecycle_topic());
+            servers.make_topics(&[&requests, &news, &announced, &unusable]).await?;
             self.prepare_database().await?;
         }
         let details_file = self.folder.entry(DETAILS_FILE);

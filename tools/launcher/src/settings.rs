@@ -59,16 +59,23 @@ impl Settings {
 
     /// The topic of the request events.
     pub(crate) fn topic(&self) -> String {
-        self.topic_of("events").unwrap_or_else(|| bus::EventSettings::default().topic)
+        self.text("events", "topic").unwrap_or_else(|| bus::EventSettings::default().topic)
     }
 
     /// The topic of the lifecycle events.
     pub(crate) fn lifecycle_topic(&self) -> String {
-        self.topic_of("lifecycle_events").unwrap_or_else(|| bus::LifecycleEventSettings::default().topic)
+        self.text("lifecycle_events", "topic").unwrap_or_else(|| bus::LifecycleEventSettings::default().topic)
     }
 
-    fn topic_of(&self, section: &str) -> Option<String> {
-        self.0.get(section)?.get("topic")?.as_str().map(ToOwned::to_owned)
+    /// The topics of announcements and of those that could not be used.
+    pub(crate) fn announce_topics(&self) -> [String; 2] {
+        let usual = bus::AnnounceSettings::default();
+        let dead = self.text("announce", "dead_letter_topic").unwrap_or(usual.dead_letter_topic);
+        [self.text("announce", "topic").unwrap_or(usual.topic), dead]
+    }
+
+    fn text(&self, section: &str, key: &str) -> Option<String> {
+        self.0.get(section)?.get(key)?.as_str().map(ToOwned::to_owned)
     }
 
     /// `http://HOST:PORT` of a socket, for a client on this machine.
@@ -97,6 +104,9 @@ fn addresses(listeners: &Listeners, standalone: bool) -> Table {
     add("internal_api", &[("listen", listeners.internal), ("ops_listen", listeners.internal_ops)]);
     add("dispatcher", &[("ops_listen", listeners.dispatcher_ops)]);
     add("expiry_reaper", &[("ops_listen", listeners.reaper_ops)]);
+    if !standalone {
+        add("intake", &[("ops_listen", listeners.intake_ops)]);
+    }
     if standalone {
         add("standalone", &[("ops_listen", listeners.standalone_ops)]);
     }
@@ -162,7 +172,7 @@ mod tests {
     fn chosen() -> Settings {
         let application = Application { psk: "abc".to_owned(), resources: vec!["packages".to_owned()] };
         let applications = BTreeMap::from([("inventory".to_owned(), application)]);
-        Settings::choose(&Listeners::from([1, 2, 3, 4, 5, 6, 7]), &applications, None)
+        Settings::choose(&Listeners::from([1, 2, 3, 4, 5, 6, 8, 7]), &applications, None)
     }
 
     #[test]

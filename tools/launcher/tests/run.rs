@@ -49,10 +49,10 @@ impl Run {
 }
 
 fn own_addresses(services: bool) -> Result<String> {
-    let [public, internal, public_ops, internal_ops, dispatcher, reaper, standalone] =
-        devservers::free_ports::<7>()?;
-    let standalone = if services {
-        String::new()
+    let [public, internal, public_ops, internal_ops, dispatcher, reaper, intake, standalone] =
+        devservers::free_ports::<8>()?;
+    let mode = if services {
+        format!("[intake]\nops_listen = '127.0.0.1:{intake}'\n")
     } else {
         format!("[standalone]\nops_listen = '127.0.0.1:{standalone}'\n")
     };
@@ -60,7 +60,7 @@ fn own_addresses(services: bool) -> Result<String> {
         "[public_api]\nlisten = '127.0.0.1:{public}'\nops_listen = '127.0.0.1:{public_ops}'\n\
          [internal_api]\nlisten = '127.0.0.1:{internal}'\nops_listen = '127.0.0.1:{internal_ops}'\n\
          [dispatcher]\nops_listen = '127.0.0.1:{dispatcher}'\n[expiry_reaper]\nops_listen = '127.0.0.1:{reaper}'\n\
-         {standalone}"
+         {mode}"
     ))
 }
 
@@ -103,7 +103,7 @@ async fn a_run_that_is_stopped_before_its_only_export_fails() -> Result<()> {
 
 #[tokio::test]
 async fn one_of_the_separate_services_that_is_killed_comes_back_and_the_others_stay() -> Result<()> {
-    const SERVICES: [&str; 4] = ["public-api", "internal-api", "dispatcher", "expiry-reaper"];
+    const SERVICES: [&str; 5] = ["public-api", "internal-api", "dispatcher", "expiry-reaper", "intake"];
     let mut run = Run::start(&["--services", "--no-demo"])?;
     let ready = run.ready(|_| true).await?;
     let first = pid_of(&ready, "dispatcher").context("no process id")?;
