@@ -17,8 +17,9 @@ GUIDE = ROOT / "docs/source-applications.md"
 
 
 def shown_application(document: Path, folder: Path) -> Path:
-    """Write down the application that a document shows."""
-    [shown] = re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+    """Write down the application that a document shows, of all the Python in it."""
+    programs = re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+    [shown] = [program for program in programs if "SourceApplication" in program]
     assert len([line for line in shown.splitlines() if line.strip()]) <= 10
     (folder / "app.py").write_text(shown)
     return folder / "app.py"
