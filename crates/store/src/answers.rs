@@ -12,7 +12,8 @@ use domain::{
 
 use crate::{
     error::StoreError,
-    freeze::{LockedExport, follow_answers, lock_export},
+    follow_answers::follow_answers,
+    locked_export::{LockedExport, lock_export},
     pool::Store,
     rows::{ExportRow, ResourceRow},
     schema::{exports, resources},

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     deadlines::NOT_BEING_ANSWERED,
     error::StoreError,
-    freeze::{LockedExport, try_lock_export},
+    locked_export::{LockedExport, try_lock_export},
     outbox_rows::{self, NewRow},
     pool::Store,
     rows::ResourceRow,

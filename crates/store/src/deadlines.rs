@@ -6,9 +6,7 @@ use domain::{ResourceState, SourceError, ids::ExportId};
 use uuid::Uuid;
 
 use crate::{
-    answers::write_state,
-    error::StoreError,
-    freeze::{follow_answers, try_lock_export},
+    answers::write_state, error::StoreError, follow_answers::follow_answers, locked_export::try_lock_export,
     pool::Store,
 };
 

@@ -10,7 +10,8 @@ use domain::{Export, ExportStatus, Manifest, Owner, ids::ExportId};
 
 use crate::{
     error::StoreError,
-    freeze::{lock_export, parse_manifest, refreeze},
+    freeze::{parse_manifest, refreeze},
+    locked_export::lock_export,
     pool::Store,
     rows::ExportRow,
     schema::{exports, manifests, owners},

@@ -1,6 +1,6 @@
-//! What follows from an answer: the export's status and, once every source has answered, its manifest.
+//! Manifests: frozen when every source has answered, and again when one of them expires first.
 //!
-//! All functions here run inside a transaction that holds the lock of the export's row.
+//! What writes one runs inside a transaction that holds the lock of the export's row.
 
 use std::collections::BTreeMap;
 
@@ -10,79 +10,15 @@ use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, PgConnection,
     QueryDsl as _, RunQueryDsl as _, SelectableHelper as _, upsert::excluded,
 };
-use domain::{
-    Export, ExportStatus, FurtherPieces, Manifest, ManifestInput, Owner, Resource, SourceCounts, StoredPiece,
-    ids::ExportId,
-};
+use domain::{FurtherPieces, Manifest, ManifestInput, Resource, StoredPiece, ids::ExportId};
 use uuid::Uuid;
 
 use crate::{
     error::{StoreError, corrupt},
-    rows::{ExportRow, OwnerRow, ResourceRow, ordered},
-    schema::{exports, manifests, owners, resource_pieces, resources},
-    tell,
+    locked_export::LockedExport,
+    rows::{ResourceRow, ordered},
+    schema::{manifests, resource_pieces, resources},
 };
-
-/// An export whose row is locked by this transaction.
-pub(crate) struct LockedExport {
-    pub(crate) export: Export,
-    pub(crate) owner: Owner,
-    pub(crate) released: bool,
-    /// Of the manifest it had when a source of it was retried; 0 for none.
-    pub(crate) frozen_revision: u32,
-}
-
-/// A row of `exports` with its owner, the time of its release, and the revision it had before a retry.
-type LockedRow = (ExportRow, i64, Option<DateTime<Utc>>, i32);
-
-/// The query for an export that was not deleted, whose type is too long to name.
-macro_rules! live_export {
-    ($id:expr) => {
-        exports::table.filter(exports::id.eq($id.as_uuid())).filter(exports::deleted_at.is_null()).select((
-            ExportRow::as_select(),
-            exports::owner_id,
-            exports::released_at,
-            exports::frozen_revision,
-        ))
-    };
-}
-
-/// Locks the export `id`; None where there is none or it was deleted.
-///
-/// Every change to the sources of an export starts here. Without the lock, two concurrent last answers
-/// would each see the other source pending, and nobody would end the export.
-pub(crate) fn lock_export(
-    connection: &mut PgConnection,
-    id: ExportId,
-) -> Result<Option<LockedExport>, StoreError> {
-    let row = live_export!(id).for_update().get_result::<LockedRow>(connection).optional()?;
-    row.map(|row| locked(connection, row)).transpose()
-}
-
-/// Locks the export `id` unless somebody else has: for background work, which comes back later. None as
-/// with [`lock_export`], and when it is locked.
-pub(crate) fn try_lock_export(
-    connection: &mut PgConnection,
-    id: ExportId,
-) -> Result<Option<LockedExport>, StoreError> {
-    let row = live_export!(id).for_update().skip_locked().get_result::<LockedRow>(connection).optional()?;
-    row.map(|row| locked(connection, row)).transpose()
-}
-
-fn locked(connection: &mut PgConnection, row: LockedRow) -> Result<LockedExport, StoreError> {
-    let (row, owner_id, released_at, frozen_revision) = row;
-    let owner = owners::table
-        .find(owner_id)
-        .select(OwnerRow::as_select())
-        .get_result::<OwnerRow>(connection)
-        .map(Owner::from)?;
-    Ok(LockedExport {
-        export: row.try_into()?,
-        owner,
-        released: released_at.is_some(),
-        frozen_revision: frozen_revision.unsigned_abs(),
-    })
-}
 
 /// All sources of an export, in the order of the request.
 pub(crate) fn load_resources(
@@ -120,52 +56,6 @@ fn load_further_pieces(
         pieces.entry(resource.into()).or_default().push(StoredPiece { object_key, stored_bytes });
     }
     Ok(pieces)
-}
-
-/// Brings the export's status in line with its sources, after those of `settled` have settled at `now`, and
-/// tells of both. When that was the last, the manifest is frozen.
-pub(crate) fn follow_answers(
-    connection: &mut PgConnection,
-    locked: &LockedExport,
-    settled: &[Resource],
-    now: DateTime<Utc>,
-) -> Result<ExportStatus, StoreError> {
-    let id = locked.export.id;
-    tell::of_settled(connection, locked, settled, now)?;
-    let counts = count_by_status(connection, id)?;
-    let status = counts.status();
-    if status == locked.export.status {
-        if status.is_terminal() {
-            // It had ended, and another source is lost: how many are there is news.
-            tell::of_ended(connection, locked, status, counts, now)?;
-        }
-        return Ok(status);
-    }
-    let row = diesel::update(exports::table.find(id.as_uuid()));
-    if status.is_terminal() {
-        row.set((
-            exports::status.eq(status.as_str()),
-            exports::completed_at.eq(now),
-            exports::requester_identity.eq(None::<String>),
-        ))
-        .execute(connection)?;
-        tell::of_ended(connection, locked, status, counts, now)?;
-        if status != ExportStatus::Failed && !locked.released {
-            freeze(connection, locked, locked.frozen_revision.saturating_add(1), now)?;
-        }
-    } else {
-        row.set(exports::status.eq(status.as_str())).execute(connection)?;
-    }
-    Ok(status)
-}
-
-fn count_by_status(connection: &mut PgConnection, id: ExportId) -> Result<SourceCounts, StoreError> {
-    let counts: Vec<(String, i64)> = resources::table
-        .filter(resources::export_id.eq(id.as_uuid()))
-        .group_by(resources::status)
-        .select((resources::status, diesel::dsl::count_star()))
-        .load(connection)?;
-    Ok(SourceCounts::of(&counts))
 }
 
 /// Freezes the archive as it is at `as_of` and stores it as the latest revision.

@@ -17,7 +17,9 @@ use uuid::Uuid;
 use crate::{
     answers::write_state,
     error::StoreError,
-    freeze::{LockedExport, follow_answers, freeze, load_manifest, lock_export},
+    follow_answers::follow_answers,
+    freeze::{freeze, load_manifest},
+    locked_export::{LockedExport, lock_export},
     pool::Store,
     schema::{exports, manifests, resource_pieces, resources},
     uploads,

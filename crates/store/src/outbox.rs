@@ -11,23 +11,10 @@ use uuid::Uuid;
 
 use crate::{
     error::StoreError,
-    outbox_rows::{LeasedRow, OutboxKind, OutboxMessage},
+    outbox_rows::{LeasedRecord, LeasedRow, OutboxKind},
     pool::Store,
     schema::outbox,
 };
-
-/// A record leased for sending.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeasedRecord {
-    /// Its row.
-    pub id: i64,
-    /// How often it was tried, this time included.
-    pub attempts: u32,
-    /// When it was written.
-    pub created_at: DateTime<Utc>,
-    /// What to send.
-    pub message: OutboxMessage,
-}
 
 /// Leases the first due rows of one kind by id, except those behind a row of their export that is not leased
 /// with them.

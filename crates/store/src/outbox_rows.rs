@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::{
     error::{StoreError, corrupt},
-    outbox::LeasedRecord,
     schema::outbox,
 };
 
@@ -36,6 +35,19 @@ pub enum OutboxMessage {
     Lifecycle(LifecycleEvent),
     /// The facts of an announcement.
     Announcement(Announcement),
+}
+
+/// A record leased for sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedRecord {
+    /// Its row.
+    pub id: i64,
+    /// How often it was tried, this time included.
+    pub attempts: u32,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+    /// What to send.
+    pub message: OutboxMessage,
 }
 
 /// A row to write.

@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::{
     error::StoreError,
-    freeze::{refreeze, try_lock_export},
+    freeze::refreeze,
+    locked_export::try_lock_export,
     outbox_rows,
     pool::Store,
     rows::{ExportRow, OwnerRow},

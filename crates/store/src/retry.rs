@@ -15,7 +15,8 @@ use domain::{
 use crate::{
     ask_again::Question,
     error::StoreError,
-    freeze::{LockedExport, load_manifest, lock_export},
+    freeze::load_manifest,
+    locked_export::{LockedExport, lock_export},
     outbox_rows::{self, NewRow},
     pool::Store,
     rows::ResourceRow,

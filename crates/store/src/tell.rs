@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     error::StoreError,
-    freeze::LockedExport,
+    locked_export::LockedExport,
     outbox_rows::{NewRow, enqueue},
     rows::{ExportRow, OwnerRow},
     schema::{exports, resource_pieces},

@@ -13,7 +13,7 @@ use super::{UploadRow, lock, mark_of, signed};
 use crate::{
     answers::{AnswerOutcome, lock_live_export, settle},
     error::{StoreError, corrupt},
-    freeze::LockedExport,
+    locked_export::LockedExport,
     pool::Store,
     schema::{resumable_uploads, upload_attempts, upload_pieces},
     uploads,
