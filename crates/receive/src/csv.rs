@@ -12,7 +12,7 @@ use bytes::Bytes;
 use domain::{ByteSize, CsvOptions, UploadedData};
 use futures_util::{Stream, StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
-use spreadsheet::Csv;
+use spreadsheet::{Csv, Utf16};
 
 use crate::error::UploadError;
 
@@ -106,7 +106,7 @@ where
     async fn step(mut self) -> Result<(Bytes, Option<Self>), UploadError<E>> {
         loop {
             let Some(chunk) = self.body.next().await else {
-                let (rest, uploaded) = self.work.finish();
+                let (rest, uploaded) = self.work.finish()?;
                 *self.uploaded.lock() = Some(uploaded);
                 return Ok((rest, None));
             };
@@ -138,24 +138,25 @@ impl Work {
 
     async fn take_in<E>(self, chunk: Bytes) -> Result<(Self, Bytes), UploadError<E>> {
         if chunk.len() <= SHORT_CHUNK {
-            return Ok(self.take_in_now(&chunk));
+            return Ok(self.take_in_now(&chunk)?);
         }
         let done = tokio::task::spawn_blocking(move || self.take_in_now(&chunk));
-        done.await.map_err(|_| UploadError::Interrupted)
+        Ok(done.await.map_err(|_| UploadError::Interrupted)??)
     }
 
-    fn take_in_now(mut self, chunk: &[u8]) -> (Self, Bytes) {
+    fn take_in_now(mut self, chunk: &[u8]) -> Result<(Self, Bytes), Utf16> {
         self.size_bytes += chunk.len() as u64;
         self.sha256.update(chunk);
         let mut output = Vec::with_capacity(chunk.len() + chunk.len() / 8);
-        self.csv.push(chunk, &mut output);
-        (self, output.into())
+        self.csv.push(chunk, &mut output)?;
+        Ok((self, output.into()))
     }
 
-    fn finish(self) -> (Bytes, UploadedData) {
+    fn finish(self) -> Result<(Bytes, UploadedData), Utf16> {
         let mut output = Vec::new();
-        self.csv.finish(&mut output);
-        (output.into(), UploadedData { size_bytes: self.size_bytes, sha256: self.sha256.finalize().into() })
+        self.csv.finish(&mut output)?;
+        let uploaded = UploadedData { size_bytes: self.size_bytes, sha256: self.sha256.finalize().into() };
+        Ok((output.into(), uploaded))
     }
 }
 

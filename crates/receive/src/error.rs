@@ -3,6 +3,7 @@
 use archive::gzip::InvalidGzip;
 use blobs::{JournalError, PutError, StorageError};
 use domain::ByteSize;
+use spreadsheet::Utf16;
 use store::StoreError;
 
 /// Why the bytes of a delivery do not come to an end; `E` is the error of whoever brings them.
@@ -14,6 +15,9 @@ pub enum UploadError<E> {
     /// What was to be gzip is not.
     #[error("the payload is not valid gzip")]
     NotGzip(#[from] InvalidGzip),
+    /// CSV that is to be changed for spreadsheets is in UTF-16, where its cells would not be found.
+    #[error("the CSV of this source is changed for spreadsheets and must be in UTF-8, not UTF-16")]
+    Utf16,
     /// There are more than the limit, noticed before they are stored.
     #[error("the payload is too large")]
     TooLarge,
@@ -68,5 +72,11 @@ impl<E> DeliveryError<E> {
             PutError::Storage(error) => Self::Storage(error),
             PutError::Journal(error) => Self::Journal(error),
         }
+    }
+}
+
+impl<E> From<Utf16> for UploadError<E> {
+    fn from(Utf16: Utf16) -> Self {
+        Self::Utf16
     }
 }

@@ -12,6 +12,13 @@ use scan::Scanner;
 /// The UTF-8 byte order mark.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// What a file in UTF-16 begins with, in either order of its bytes.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// The file says that it is in UTF-16, in which none of its cells would be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Utf16;
+
 /// What is done to the data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -46,26 +53,42 @@ impl Csv {
 
     /// Takes the next bytes of the file, cut anywhere, and appends to `out` what is known by then of the
     /// result: all but 64 bytes at most.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Some(beginning) = &mut self.beginning else { return self.body(bytes, out) };
+    ///
+    /// # Errors
+    /// [`Utf16`]: the file must be in UTF-8, or another code of which ASCII is a part.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Utf16> {
+        let Some(beginning) = &mut self.beginning else {
+            self.body(bytes, out);
+            return Ok(());
+        };
         let missing = BOM.len().saturating_sub(beginning.len()).min(bytes.len());
         let (head, rest) = bytes.split_at(missing);
         beginning.extend_from_slice(head);
-        if beginning.len() == BOM.len() || !BOM.starts_with(beginning) {
-            self.begin(out);
-            self.body(rest, out);
+        let marks = UTF_16.into_iter().chain([BOM]);
+        if marks.into_iter().any(|mark| mark.len() > beginning.len() && mark.starts_with(beginning)) {
+            return Ok(());
         }
+        self.begin(out)?;
+        self.body(rest, out);
+        Ok(())
     }
 
     /// Appends what was held back. The file has ended.
-    pub fn finish(mut self, out: &mut Vec<u8>) {
-        self.begin(out);
+    ///
+    /// # Errors
+    /// [`Utf16`], for a file of three bytes at most.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), Utf16> {
+        self.begin(out)?;
         self.scanner.finish(out);
+        Ok(())
     }
 
     /// Passes the beginning on. A byte order mark is no part of the first cell.
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        let Some(beginning) = self.beginning.take() else { return };
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), Utf16> {
+        let Some(beginning) = self.beginning.take() else { return Ok(()) };
+        if UTF_16.into_iter().any(|mark| beginning.starts_with(mark)) {
+            return Err(Utf16);
+        }
         let is_bom = beginning == BOM;
         if self.options.bom || is_bom {
             out.extend_from_slice(BOM);
@@ -73,6 +96,7 @@ impl Csv {
         if !is_bom {
             self.body(&beginning, out);
         }
+        Ok(())
     }
 
     fn body(&mut self, bytes: &[u8], out: &mut Vec<u8>) {

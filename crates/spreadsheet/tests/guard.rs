@@ -3,21 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::prelude::*;
-use spreadsheet::{Csv, CsvOptions};
+use spreadsheet::{Csv, CsvOptions, Utf16};
 
 const GUARD: CsvOptions = CsvOptions { formula_guard: true, bom: false };
 
 /// The result for `file`, handed over in chunks that end at `cuts`.
 fn pass(options: CsvOptions, file: &[u8], cuts: &[usize]) -> Vec<u8> {
+    try_pass(options, file, cuts).unwrap()
+}
+
+fn try_pass(options: CsvOptions, file: &[u8], cuts: &[usize]) -> Result<Vec<u8>, Utf16> {
     let (mut csv, mut out, mut from) = (Csv::new(options), Vec::new(), 0);
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (file.len() + 1)).collect();
     cuts.sort_unstable();
     for cut in cuts.into_iter().chain([file.len()]) {
-        csv.push(&file[from..cut], &mut out);
+        csv.push(&file[from..cut], &mut out)?;
         from = cut;
     }
-    csv.finish(&mut out);
-    out
+    csv.finish(&mut out)?;
+    Ok(out)
 }
 
 fn guarded(file: &str) -> String {
@@ -77,7 +81,7 @@ fn everything_else_stays_byte_by_byte() {
     ] {
         assert_eq!(guarded(file), file);
     }
-    let invalid_utf8 = b"\xff\xfe,\x80\n";
+    let invalid_utf8 = b"\xff\xfd,\x80\n";
     assert_eq!(pass(GUARD, invalid_utf8, &[]), invalid_utf8);
 }
 
@@ -98,6 +102,55 @@ fn a_byte_order_mark_is_put_before_the_file_once_and_is_no_part_of_a_cell() {
     assert_eq!(pass(both, b"", &[]), b"\xef\xbb\xbf");
     assert_eq!(pass(both, b"\xef\xbb", &[]), b"\xef\xbb\xbf\xef\xbb");
     assert_eq!(pass(CsvOptions { bom: true, formula_guard: false }, b"=a", &[]), b"\xef\xbb\xbf=a");
+}
+
+#[test]
+fn a_file_in_utf_16_is_refused_because_its_cells_would_not_be_found() {
+    let text = "a\n=1\n".encode_utf16();
+    let little: Vec<u8> =
+        b"\xff\xfe".iter().copied().chain(text.clone().flat_map(u16::to_le_bytes)).collect();
+    let big: Vec<u8> = b"\xfe\xff".iter().copied().chain(text.flat_map(u16::to_be_bytes)).collect();
+    for file in [&little[..], &big, b"\xff\xfe", b"\xff\xfea"] {
+        for cuts in [&[][..], &[1], &[1, 2], &[3]] {
+            for options in [GUARD, CsvOptions { formula_guard: false, bom: true }] {
+                assert_eq!(try_pass(options, file, cuts), Err(Utf16));
+            }
+        }
+    }
+    for file in [&b"\xff"[..], b"\xffa", b"\xfe", b"\xef\xff\xfe"] {
+        assert_eq!(pass(GUARD, file, &[1]), file);
+    }
+}
+
+#[test]
+fn a_cell_of_a_hundred_megabytes_passes_by_without_being_kept() {
+    let chunk = vec![b'7'; 1 << 20];
+    for beginning in ["\"=", "-", "\"-", "\"\"\""] {
+        let mut csv = Csv::new(GUARD);
+        let (mut out, mut passed) = (Vec::new(), 0);
+        csv.push(beginning.as_bytes(), &mut out).unwrap();
+        for round in 1..=100 {
+            csv.push(&chunk, &mut out).unwrap();
+            passed += out.len();
+            assert!(passed + 64 >= round * chunk.len(), "{beginning}: {passed} bytes in round {round}");
+            out.clear();
+        }
+        csv.finish(&mut out).unwrap();
+        assert!(out.is_empty());
+    }
+}
+
+#[test]
+fn files_of_little_are_left_as_they_are() {
+    let both = CsvOptions { formula_guard: true, bom: true };
+    for file in ["", "\"", "\"\"", "a", ",", "\r\n", "a,b\r\n", "\"a", "\"a\",\"b"] {
+        assert_eq!(guarded(file), file);
+        assert_eq!(pass(both, file.as_bytes(), &[]), [b"\xef\xbb\xbf", file.as_bytes()].concat());
+    }
+    // A header that looks like a formula is a cell like any other.
+    assert_eq!(guarded("=name,-sum\r\na,-1\r\n"), "'=name,'-sum\r\na,-1\r\n");
+    // Quotes that do not end hold the rest of the file: what a spreadsheet sees is one cell.
+    assert_eq!(guarded("\"a\n=1\n"), "\"a\n=1\n");
 }
 
 fn some_cell() -> impl Strategy<Value = String> {
@@ -131,8 +184,9 @@ proptest! {
         file in prop::collection::vec(prop_oneof![Just(b'"'), Just(b','), Just(b'-'), Just(b'1'), Just(b'='), Just(b'\r'), Just(b'\n'), any::<u8>()], 0..60),
         cuts in prop::collection::vec(0..60_usize, 0..6),
     ) {
-        let whole = pass(GUARD, &file, &[]);
-        prop_assert_eq!(pass(GUARD, &file, &cuts), whole.clone());
+        let whole = try_pass(GUARD, &file, &[]);
+        prop_assert_eq!(&try_pass(GUARD, &file, &cuts), &whole);
+        let Ok(whole) = whole else { return Ok(()) };
         // Nothing but guards is added, and nothing is lost.
         let mut rest = file.iter().peekable();
         for byte in &whole {

@@ -48,6 +48,21 @@ fn sha256(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn s0_18_csv_in_utf_16_is_refused_where_it_is_to_be_guarded_and_its_source_stays_open() {
+    let app = TestApp::start().await;
+    let utf_16: Vec<u8> = "\u{feff}a\n=1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let export = app.create(&Customer::new(), &asking("csv", Some(json!({"formula_guard": true})))).await;
+    let refused = refusal(app.upload(&export.sources[0], utf_16.clone()).await, 400).await;
+    assert!(refused.ends_with("must be in UTF-8, not UTF-16"), "{refused}");
+    assert_eq!(app.status(&export).await["status"], "pending");
+    expect(app.upload(&export.sources[0], DELIVERED).await, 202).await;
+    // Whoever asks for nothing has the bytes as they are.
+    let plain = app.create(&Customer::new(), &asking("csv", None)).await;
+    expect(app.upload(&plain.sources[0], utf_16).await, 202).await;
+    app.end().await;
+}
+
+#[tokio::test]
 async fn s0_33_csv_is_served_as_it_was_delivered_unless_asked_otherwise() {
     let app = TestApp::start().await;
     for csv in [None, Some(json!(null)), Some(json!({})), Some(json!({"bom": false}))] {

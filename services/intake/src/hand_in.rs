@@ -166,7 +166,10 @@ impl From<DeliveryError<FetchError>> for Failure {
             | DeliveryError::AlreadyProcessed
             | DeliveryError::TooLarge(_)
             | DeliveryError::Body(
-                UploadError::Received(_) | UploadError::NotGzip(_) | UploadError::TooLarge,
+                UploadError::Received(_)
+                | UploadError::NotGzip(_)
+                | UploadError::Utf16
+                | UploadError::TooLarge,
             ) => Self::refused(error),
             DeliveryError::Body(UploadError::Interrupted) => Self::Interrupted,
             DeliveryError::Store(error) => error.into(),

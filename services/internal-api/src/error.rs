@@ -98,6 +98,7 @@ impl From<ApiError> for HttpError {
             | ApiError::NotAnExportId(_)
             | ApiError::NotAResourceId(_)
             | ApiError::IncompleteReport
+            | ApiError::Body(UploadError::Utf16)
             | ApiError::AlreadyProcessed(DuplicateUploadStatus::BadRequest) => Self::bad_request(message),
             ApiError::Key(KeyError::Unknown) | ApiError::NoOperator => Self::unauthorized(message),
             ApiError::Token => Self::unauthorized(message).challenge(BAD_TOKEN),
