@@ -71,7 +71,7 @@ impl TestApp {
     /// # Panics
     /// As [`TestApp::start`].
     pub async fn with(change: impl FnOnce(&mut AppSettings)) -> Self {
-        match Self::try_start(change).await {
+        match Box::pin(Self::try_start(change)).await {
             Ok(app) => app,
             Err(error) => panic!("the app does not start: {error:#}"),
         }

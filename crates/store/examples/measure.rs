@@ -97,7 +97,7 @@ async fn call(
             }
             "status" => {
                 let (owner, id) = ids[round * 37 % ids.len()].clone();
-                store.find_export(owner, id).await.unwrap().unwrap();
+                store.find_export(owner, id, SystemClock.now()).await.unwrap().unwrap();
             }
             "list" => {
                 let query = ListQuery { limit: 50, ..ListQuery::default() };

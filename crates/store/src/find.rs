@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, JoinOnDsl as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
     SelectableHelper as _,
@@ -26,7 +27,7 @@ pub struct FoundExport {
     pub export: Export,
     /// Its sources.
     pub resources: Vec<Resource>,
-    /// Of the sources that are being delivered, how many bytes have come so far, before compression.
+    /// Of the sources that are being delivered now, how many bytes have come so far, before compression.
     pub received_bytes: HashMap<ResourceId, u64>,
 }
 
@@ -36,8 +37,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn find_export(&self, owner: Owner, id: ExportId) -> Result<Option<FoundExport>, StoreError> {
-        self.statement("find export", move |connection| find(connection, &owner, id)).await
+    pub async fn find_export(
+        &self,
+        owner: Owner,
+        id: ExportId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<FoundExport>, StoreError> {
+        self.statement("find export", move |connection| find(connection, &owner, id, now)).await
     }
 }
 
@@ -45,6 +51,7 @@ fn find(
     connection: &mut PgConnection,
     owner: &Owner,
     id: ExportId,
+    now: DateTime<Utc>,
 ) -> Result<Option<FoundExport>, StoreError> {
     let rows: Vec<(ExportRow, ResourceRow)> = exports::table
         .inner_join(owners::table)
@@ -65,7 +72,7 @@ fn find(
     let Some(export) = export else { return Ok(None) };
     let (export, resources) = (Export::try_from(export)?, ordered(sources)?);
     let received_bytes = match export.status {
-        ExportStatus::Pending | ExportStatus::Running => uploads::received_bytes(connection, id)?,
+        ExportStatus::Pending | ExportStatus::Running => uploads::received_bytes(connection, id, now)?,
         ExportStatus::Partial | ExportStatus::Complete | ExportStatus::Failed => HashMap::new(),
     };
     Ok(Some(FoundExport { export, resources, received_bytes }))

@@ -1,8 +1,9 @@
 //! Uploads over several requests (S0-tus): what arrived is durable, piece by piece.
 //!
-//! An upload that is not finished has a row of `upload_attempts` with its own id, leased until it expires. No
-//! object has that row's key; it says that the source is being answered. Each piece has an attempt of its own,
-//! as any object that is being written; who holds it is the only one who may add to the upload.
+//! An upload that is not finished has a row of `upload_attempts` with its own id. No object has that row's key; its
+//! lease says for how long the source counts as being answered while no request adds to the upload. The row stays
+//! after that, as long as the upload. Each piece has an attempt of its own, as any object that is being written; who
+//! holds it is the only one who may add to the upload.
 
 mod begin;
 mod commit;
@@ -42,6 +43,8 @@ pub struct NewResumableUpload {
     pub length_bytes: Option<u64>,
     /// `Upload-Metadata`, as it came.
     pub metadata: Option<String>,
+    /// Until when it counts as an answer under way unless more arrives.
+    pub counts_until: DateTime<Utc>,
     /// When it will be given up unless more arrives.
     pub expires_at: DateTime<Utc>,
 }
@@ -109,7 +112,7 @@ impl Store {
                 export_id: upload.export_id,
                 resource_id: upload.resource_id,
                 object_key: upload.object_key.clone(),
-                lease_expires_at: upload.expires_at,
+                lease_expires_at: upload.counts_until,
             };
             insert_attempt(connection, &mark)
         })

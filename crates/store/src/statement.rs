@@ -93,7 +93,7 @@ mod tests {
         for sources in 1..=10 {
             let (id, create) = create(&owner, sources);
             store.create_export(create).await.unwrap();
-            store.find_export(owner.clone(), id).await.unwrap().unwrap();
+            store.find_export(owner.clone(), id, SystemClock.now()).await.unwrap().unwrap();
             let query = ListQuery { limit: 50, ..ListQuery::default() };
             assert_eq!(store.list_exports(owner.clone(), query).await.unwrap().count, sources as u64 + 1);
         }

@@ -116,14 +116,15 @@ impl Store {
 
     /// Ends up to `limit` attempts whose lease has run out by `now` and hands what they have stored to
     /// `object_deletions`. Returns how many. An upload that still runs finds its attempt gone when it
-    /// settles, and is refused.
+    /// settles, and is refused. What stands for a whole resumable upload ends with that.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn expire_uploads(&self, now: DateTime<Utc>, limit: u32) -> Result<usize, StoreError> {
         self.statement("expire uploads", move |connection| {
             let ended = diesel::sql_query(format!(
-                "WITH due AS (SELECT id FROM upload_attempts WHERE lease_expires_at <= $2 \
+                "WITH due AS (SELECT id FROM upload_attempts a WHERE lease_expires_at <= $2 \
+                 AND NOT EXISTS (SELECT FROM resumable_uploads u WHERE u.id = a.id) \
                  ORDER BY lease_expires_at LIMIT $1 FOR UPDATE SKIP LOCKED), \
                  ended AS (DELETE FROM upload_attempts a USING due WHERE a.id = due.id \
                  RETURNING a.object_key, a.store_upload_id) {DELETE_ENDED}"
@@ -144,15 +145,17 @@ const IS_WANTED: &str = "EXISTS (SELECT FROM exports e WHERE e.id = a.export_id 
 const DELETE_ENDED: &str = "INSERT INTO object_deletions (object_key, store_upload_id, due_at) \
                             SELECT object_key, store_upload_id, $2 FROM ended ON CONFLICT (object_key) DO NOTHING";
 
-/// How many bytes the sources of an export have received of which an upload is under way, or has ended with its
-/// process and was not removed yet. Where there are several uploads for one source, that of the one which has come
-/// furthest.
+/// How many bytes the sources of an export have received of which an upload is under way at `now`: one whose lease
+/// has run out has ended with its process. Where there are several uploads for one source, that of the one which has
+/// come furthest.
 pub(crate) fn received_bytes(
     connection: &mut PgConnection,
     export_id: ExportId,
+    now: DateTime<Utc>,
 ) -> Result<HashMap<ResourceId, u64>, StoreError> {
     let running = upload_attempts::table
         .filter(upload_attempts::export_id.eq(export_id.as_uuid()))
+        .filter(upload_attempts::lease_expires_at.gt(now))
         .order(upload_attempts::received_bytes)
         .select((upload_attempts::resource_id, upload_attempts::received_bytes))
         .load::<(Uuid, i64)>(connection)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bus::RequestEvents;
+use chrono::TimeDelta;
 use domain::{Record, RequestEvent, SharedClock};
 use service::{
     Context,
@@ -24,12 +25,20 @@ pub(crate) struct Deadlines {
     events: RequestEvents,
     /// Wakes the loop that sends.
     wake: Arc<Notify>,
+    upload_overtime: TimeDelta,
     unanswered: Counter<1>,
 }
 
 impl Deadlines {
-    pub(crate) fn new(context: &Context, store: &Store, events: RequestEvents, wake: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        context: &Context,
+        store: &Store,
+        settings: &DispatcherSettings,
+        events: RequestEvents,
+        wake: Arc<Notify>,
+    ) -> Self {
         Self {
+            upload_overtime: settings.upload_overtime.as_time_delta(),
             store: store.clone(),
             clock: context.clock().clone(),
             events,
@@ -45,7 +54,7 @@ impl Deadlines {
     /// Fails what is overdue, then asks again what is due.
     async fn step(&self) -> Result<Outcome, StoreError> {
         let now = self.clock.now();
-        let given_up = self.store.fail_overdue(now, BATCH).await?;
+        let given_up = self.store.fail_overdue(now, self.upload_overtime, BATCH).await?;
         if given_up > 0 {
             self.unanswered.add(["given_up"], given_up as u64);
             tracing::info!(sources = given_up, "sources failed because nobody answered in time");

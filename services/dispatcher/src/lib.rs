@@ -44,7 +44,8 @@ pub async fn wire(context: Context, settings: Settings) -> Result<(), BoxError> 
     let signer = UrlSigner::connect(&settings.object_store)?;
     let registry = registry::follow(&context, &store, signer.is_some()).await?;
     let (producer, wake) = lanes::start(&context, &store, &settings, signer, registry)?;
-    deadlines::start(&context, Deadlines::new(&context, &store, events, wake), &settings.dispatcher);
+    let deadlines = Deadlines::new(&context, &store, &settings.dispatcher, events, wake);
+    deadlines::start(&context, deadlines, &settings.dispatcher);
     depth::start(&context, &store, DEPTH_EVERY);
     topic_limit::start(&context, &settings.kafka, &settings.events);
     register_checks(&context, &store, &producer, settings.events.topic);

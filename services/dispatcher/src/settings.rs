@@ -80,6 +80,9 @@ pub struct DispatcherSettings {
     pub retry_after: Period,
     /// How often sources are looked for that are to be asked again, or are overdue.
     pub deadline_poll: Period,
+    /// How long after its deadline a source is left to an upload that is under way. Then it fails all the same, so
+    /// that no application keeps a customer waiting for ever.
+    pub upload_overtime: Period,
 }
 
 impl Default for DispatcherSettings {
@@ -92,6 +95,7 @@ impl Default for DispatcherSettings {
             max_attempts: 5,
             retry_after: Period::from_secs(10),
             deadline_poll: Period::from_secs(5),
+            upload_overtime: Period::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! source is settled.
 
 pub(crate) mod append;
+mod appending;
 pub(crate) mod begin;
 mod checksum;
 mod cut_body;

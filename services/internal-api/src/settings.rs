@@ -84,6 +84,9 @@ pub struct InternalApiSettings {
     pub upload_lease: Period,
     /// How long a resumable upload waits for its next bytes before what it has brought is removed.
     pub resumable_upload_expiry: Period,
+    /// How long after its last bytes a resumable upload counts as an answer under way. Then its source is asked again,
+    /// or fails at its deadline, as if there were no upload; which may still go on, and settle it.
+    pub resumable_upload_pause: Period,
     /// After so many bytes of one request to a resumable upload, before compression, what has arrived counts: a
     /// process that dies loses no more. Each such piece becomes an object of its own.
     pub resumable_upload_piece: ByteSize,
@@ -112,6 +115,7 @@ impl Default for InternalApiSettings {
             duplicate_upload_status: DuplicateUploadStatus::default(),
             upload_lease: Period::from_secs(60),
             resumable_upload_expiry: Period::from_secs(24 * 60 * 60),
+            resumable_upload_pause: Period::from_secs(10 * 60),
             resumable_upload_piece: ByteSize::from_mib(64),
         }
     }

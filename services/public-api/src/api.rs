@@ -70,7 +70,7 @@ impl Api {
     /// # Errors
     /// 404 where there is none.
     pub(crate) async fn find_export(&self, owner: Owner, id: ExportId) -> Result<FoundExport, ApiError> {
-        self.store.find_export(owner, id).await?.ok_or(ApiError::NotFound(id))
+        self.store.find_export(owner, id, self.clock.now()).await?.ok_or(ApiError::NotFound(id))
     }
 
     /// Readiness is Postgres alone: without object storage everything but downloads works, and a probe that

@@ -95,10 +95,10 @@ impl Store {
             let (finished, id) = (row.finished, row.id);
             let upload = ResumableUpload::try_from(row)?;
             let length_bytes = upload.length_bytes.or(request.length_bytes);
-            if upload.expires_at <= now {
-                Ok(PieceBegin::Expired)
-            } else if busy == Some(true) {
+            if busy == Some(true) {
                 Ok(PieceBegin::Busy)
+            } else if upload.expires_at <= now {
+                Ok(PieceBegin::Expired)
             } else if upload.offset_bytes != request.offset_bytes {
                 Ok(PieceBegin::OtherOffset(upload.offset_bytes))
             } else if finished {

@@ -36,6 +36,8 @@ pub struct FinishedPiece {
     pub data: StoredData,
     /// What the SHA-256 goes on from behind it.
     pub sha256_state: Vec<u8>,
+    /// Until when the upload counts as an answer under way unless more arrives.
+    pub counts_until: DateTime<Utc>,
     /// When the upload will be given up unless more arrives.
     pub expires_at: DateTime<Utc>,
 }
@@ -45,6 +47,8 @@ pub struct FinishedPiece {
 pub enum PieceOutcome {
     /// It is part of the upload, of which more is to come.
     Kept,
+    /// The upload was given up meanwhile.
+    NoUpload,
     /// It was the last one, and the source is settled or was settled by the same bytes before; or it is
     /// refused for that reason, and its object is to be deleted.
     Answered(AnswerOutcome),
@@ -69,18 +73,17 @@ impl Store {
             // The export's row first: everybody takes these locks in this order.
             let locked = lock_live_export(connection, piece.export_id, now)?;
             let held = uploads::end(connection, piece.attempt)?;
-            let row = lock(connection, piece.upload)?
-                .filter(|row| held && row.attempt_id == Some(*piece.attempt.as_uuid()));
-            match (locked, row) {
-                (Some(locked), Some(row)) => add(connection, &locked, &row, &piece, now),
-                (locked, _) => {
-                    uploads::delete_object(connection, &piece.data.object_key, now)?;
-                    Ok(PieceOutcome::Answered(match locked {
-                        None => AnswerOutcome::NoExport,
-                        Some(_) => AnswerOutcome::LeaseLost,
-                    }))
+            let row = lock(connection, piece.upload)?;
+            let refused = match (locked, row) {
+                (Some(locked), Some(row)) if held && row.attempt_id == Some(*piece.attempt.as_uuid()) => {
+                    return add(connection, &locked, &row, &piece, now);
                 }
-            }
+                (None, _) => PieceOutcome::Answered(AnswerOutcome::NoExport),
+                (Some(_), None) => PieceOutcome::NoUpload,
+                (Some(_), Some(_)) => PieceOutcome::Answered(AnswerOutcome::LeaseLost),
+            };
+            uploads::delete_object(connection, &piece.data.object_key, now)?;
+            Ok(refused)
         })
         .await
     }
@@ -112,7 +115,7 @@ fn add(
     }
     diesel::update(upload_attempts::table.find(mark_of(piece.upload).as_uuid()))
         .set((
-            upload_attempts::lease_expires_at.eq(piece.expires_at),
+            upload_attempts::lease_expires_at.eq(piece.counts_until),
             // For the customer to see between two requests as well.
             upload_attempts::received_bytes.eq(offset),
         ))

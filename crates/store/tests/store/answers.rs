@@ -13,7 +13,7 @@ fn error(code: i64, message: &str) -> SourceError {
 
 impl Fixture {
     async fn status(&self, id: domain::ids::ExportId) -> (ExportStatus, bool) {
-        let export = self.store.find_export(owner("jdoe"), id).await.unwrap().unwrap().export;
+        let export = self.store.find_export(owner("jdoe"), id, self.now()).await.unwrap().unwrap().export;
         (export.status, export.completed_at.is_some())
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn render(event: &RequestEvent) -> Record {
 
 impl Fixture {
     /// An export whose sources are asked three times within seven hours: after one hour, and two hours later.
-    async fn create_with_tries(&self, sources: usize) -> ExportDraft {
+    pub(crate) async fn create_with_tries(&self, sources: usize) -> ExportDraft {
         let mut draft = self.draft("Nightly", sources);
         for source in &mut draft.sources {
             source.answer_within = Some(domain::Period::from_secs(7 * 3600));
@@ -31,7 +31,7 @@ impl Fixture {
         draft
     }
 
-    async fn ask_again(&self) -> usize {
+    pub(crate) async fn ask_again(&self) -> usize {
         self.store.ask_again(self.now(), 10, |event| Some(render(event))).await.unwrap()
     }
 
@@ -80,10 +80,10 @@ async fn a_source_that_was_asked_in_vain_fails_at_its_deadline_and_says_how_ofte
     for hours in [1, 2, 4] {
         fixture.send_all().await;
         fixture.clock.advance(TimeDelta::hours(hours));
-        fixture.store.fail_overdue(fixture.now(), 10).await.unwrap();
+        fixture.fail_overdue(10).await;
         fixture.ask_again().await;
     }
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(found.resources[0].state, ResourceState::Failed(SourceError::deadline_passed(3)));
     assert_eq!(fixture.send_all().await, [""; 0]);
 }
@@ -146,7 +146,7 @@ async fn a_source_that_cannot_be_asked_is_left_to_its_deadline_and_holds_up_nobo
     }
     assert_eq!(fixture.send_all().await, fixture.event_ids(&good));
     fixture.clock.advance(TimeDelta::hours(6));
-    fixture.store.fail_overdue(fixture.now(), 10).await.unwrap();
+    fixture.fail_overdue(10).await;
     assert_eq!(fixture.texts("SELECT DISTINCT status AS t FROM exports"), ["failed"]);
 }
 

@@ -12,7 +12,7 @@ async fn creating_writes_the_export_its_sources_and_its_records_in_the_order_of_
     let fixture = Fixture::new().await;
     let draft = fixture.create(&owner("jdoe"), 1000).await;
 
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     let asked: Vec<_> = draft.sources.iter().map(|source| source.id).collect();
     let kept: Vec<_> = found.resources.iter().map(|resource| resource.id).collect();
     assert_eq!(kept, asked);
@@ -49,7 +49,7 @@ async fn what_was_created_reads_back_as_it_was_given() {
     draft.sources[0].expires_at = fixture.now() + chrono::TimeDelta::hours(1);
     fixture.create_from(&owner("jdoe"), &draft).await;
 
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(found.export.name, "Nightly");
     assert_eq!(found.export.format, draft.format);
     assert_eq!(found.export.status.as_str(), "pending");
@@ -121,7 +121,7 @@ async fn texts_from_outside_survive_as_they_are() {
     draft.sources[8].application = domain::ApplicationName::parse("urn:\"a\",{b}\\ 😀").unwrap();
     fixture.create_from(&quoted, &draft).await;
 
-    let found = fixture.store.find_export(quoted.clone(), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(quoted.clone(), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(found.export.name, name);
     for (kept, filters) in found.resources.iter().zip(&filters) {
         assert_eq!(kept.filters.clone().map(Value::Object).as_ref(), Some(filters));
@@ -146,7 +146,7 @@ async fn the_longest_names_fit() {
     let longest = Owner { account: long(255), org_id: long(255), username: long(255) };
     let draft = fixture.draft(&"𒈙".repeat(255), 1);
     fixture.create_from(&longest, &draft).await;
-    assert!(fixture.store.find_export(longest, draft.id).await.unwrap().is_some());
+    assert!(fixture.store.find_export(longest, draft.id, fixture.now()).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +157,7 @@ async fn absurd_dates_are_kept() {
         draft.expires_at = expiry.parse().unwrap();
         draft.sources[0].expires_at = draft.expires_at;
         fixture.create_from(&owner("jdoe"), &draft).await;
-        let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+        let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
         assert_eq!(found.export.expires_at, draft.expires_at);
         assert_eq!(found.resources[0].expires_at, draft.expires_at);
     }

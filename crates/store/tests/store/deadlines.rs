@@ -5,9 +5,14 @@ use domain::{ExportStatus, ResourceState, SourceError};
 use futures_util::future::join_all;
 use store::AnswerOutcome;
 
-use crate::support::{Fixture, owner};
+use crate::support::{Fixture, OVERTIME, owner};
 
 impl Fixture {
+    /// Fails what is overdue by now, and returns how many sources that were.
+    pub(crate) async fn fail_overdue(&self, limit: u32) -> usize {
+        self.store.fail_overdue(self.now(), OVERTIME, limit).await.unwrap()
+    }
+
     /// Moves the clock to the moment of the deadline of what is created now.
     fn pass_deadline(&self) {
         self.clock.advance(TimeDelta::days(1));
@@ -20,12 +25,12 @@ async fn a_source_fails_at_the_moment_of_its_deadline_and_not_before() {
     let draft = fixture.create(&owner("jdoe"), 3).await;
     fixture.deliver(draft.id, draft.sources[1].id, 1).await;
     fixture.clock.advance(TimeDelta::days(1) - TimeDelta::microseconds(1));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 0);
+    assert_eq!(fixture.fail_overdue(10).await, 0);
     fixture.clock.advance(TimeDelta::microseconds(1));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 2);
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 0);
+    assert_eq!(fixture.fail_overdue(10).await, 2);
+    assert_eq!(fixture.fail_overdue(10).await, 0);
 
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(found.export.status, ExportStatus::Partial);
     assert_eq!(found.export.completed_at, Some(fixture.now()));
     let failed = ResourceState::Failed(SourceError::deadline_passed(1));
@@ -40,20 +45,36 @@ async fn a_source_whose_upload_runs_is_not_overdue_until_the_lease_ends() {
     let draft = fixture.create(&owner("jdoe"), 2).await;
     fixture.pass_deadline();
     let attempt = fixture.begin(draft.id, draft.sources[0].id).await;
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 1);
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    assert_eq!(fixture.fail_overdue(10).await, 1);
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(
         (found.export.status, &found.resources[0].state),
         (ExportStatus::Running, &ResourceState::Pending)
     );
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 0);
+    assert_eq!(fixture.fail_overdue(10).await, 0);
     // The upload still wins as long as its attempt is there, and loses when the deadline comes first.
     fixture.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 1);
+    assert_eq!(fixture.fail_overdue(10).await, 1);
     assert_eq!(fixture.settle(&attempt, 1).await, AnswerOutcome::Conflict);
     assert_eq!(fixture.queued_keys(), [attempt.object_key]);
-    let export = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap().export;
+    let export =
+        fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap().export;
     assert_eq!(export.status, ExportStatus::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_left_to_an_upload_that_never_ends_for_its_overtime_and_not_for_ever() {
+    let fixture = Fixture::new().await;
+    let draft = fixture.create(&owner("jdoe"), 1).await;
+    let attempt = fixture.begin(draft.id, draft.sources[0].id).await;
+    fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::days(100)).await.unwrap();
+    fixture.pass_deadline();
+    fixture.clock.advance(OVERTIME - TimeDelta::microseconds(1));
+    assert_eq!(fixture.fail_overdue(10).await, 0);
+    fixture.clock.advance(TimeDelta::microseconds(1));
+    assert_eq!(fixture.fail_overdue(10).await, 1);
+    assert_eq!(fixture.settle(&attempt, 1).await, AnswerOutcome::Conflict);
+    assert_eq!(fixture.queued_keys(), [attempt.object_key]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,8 +86,8 @@ async fn overdue_sources_of_deleted_exports_do_not_hold_up_the_others() {
     }
     fixture.create(&owner("jdoe"), 1).await;
     fixture.pass_deadline();
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 1);
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 0);
+    assert_eq!(fixture.fail_overdue(1).await, 1);
+    assert_eq!(fixture.fail_overdue(1).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,9 +99,9 @@ async fn exports_that_cannot_be_read_do_not_hold_up_the_others() {
     }
     let draft = fixture.create(&owner("jdoe"), 1).await;
     fixture.pass_deadline();
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 1);
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 1).await.unwrap(), 0);
-    let ended = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    assert_eq!(fixture.fail_overdue(1).await, 1);
+    assert_eq!(fixture.fail_overdue(1).await, 0);
+    let ended = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(ended.export.status, ExportStatus::Failed);
 }
 
@@ -94,7 +115,7 @@ async fn an_export_ends_by_its_deadline_even_after_it_has_expired() {
     }
     fixture.clock.advance(TimeDelta::days(8));
     fixture.store.release_expired(fixture.now(), fixture.now(), 1).await.unwrap();
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 2);
+    assert_eq!(fixture.fail_overdue(10).await, 2);
     let ended = fixture.texts("SELECT status AS t FROM exports");
     assert_eq!(ended, ["partial", "partial"]);
     // What was released has no data to freeze a manifest of.
@@ -114,7 +135,7 @@ async fn several_callers_share_what_is_overdue_and_fail_each_export_once() {
         let (mut changed, mut idle) = (0, 0);
         // An export that another caller has locked is left for later, so nothing found is no end yet.
         while idle < 50 {
-            let now = fixture.store.fail_overdue(fixture.now(), 7).await.unwrap();
+            let now = fixture.fail_overdue(7).await;
             idle = if now == 0 { idle + 1 } else { 0 };
             changed += now;
         }
@@ -133,7 +154,7 @@ async fn a_last_upload_and_the_deadline_at_once_end_the_export_once() {
         let attempt = fixture.begin(draft.id, draft.sources[1].id).await;
         let late = fixture.now() + TimeDelta::days(1);
         let (outcome, failed) =
-            tokio::join!(fixture.settle(&attempt, 1), fixture.store.fail_overdue(late, 10));
+            tokio::join!(fixture.settle(&attempt, 1), fixture.store.fail_overdue(late, OVERTIME, 10));
         let uploaded = outcome == AnswerOutcome::Settled(ExportStatus::Complete);
         // The deadline leaves an export alone that an upload has locked.
         assert_ne!(uploaded, failed.unwrap() == 1, "round {round}: {outcome:?}");

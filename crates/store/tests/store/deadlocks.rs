@@ -15,7 +15,7 @@ use testkit::poll_until;
 use crate::{
     ask_again::render,
     random::Random,
-    support::{Fixture, ONE_TRY, number, owner, stored},
+    support::{Fixture, ONE_TRY, OVERTIME, number, owner, stored},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -140,7 +140,7 @@ async fn reap(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> Re
         3 => drop(store.release_expired_sources(soon, now, 3).await?),
         4 => drop(store.purge_expired(now, 3).await?),
         5 => drop(store.expire_uploads(soon, 3).await?),
-        6 if random.one_in(3) => drop(store.fail_overdue(soon, 3).await?),
+        6 if random.one_in(3) => drop(store.fail_overdue(soon, OVERTIME, 3).await?),
         7 => drop(store.find_download(owner("jdoe"), draft.id, soon).await?),
         8 => drop(store.fold_export_counts(10).await?),
         9 => {

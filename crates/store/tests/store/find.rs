@@ -24,7 +24,10 @@ async fn to_anybody_else_an_export_does_not_exist() {
     for other in others() {
         // Once without exports of his own, once with.
         for _ in 0..2 {
-            assert_eq!(fixture.store.find_export(other.clone(), draft.id).await.unwrap(), None);
+            assert_eq!(
+                fixture.store.find_export(other.clone(), draft.id, fixture.now()).await.unwrap(),
+                None
+            );
             let page = fixture.store.list_exports(other.clone(), ListQuery::default()).await.unwrap();
             assert!(page.exports.iter().all(|export| export.id != draft.id));
             assert_eq!(page.count, page.exports.len() as u64);
@@ -34,15 +37,21 @@ async fn to_anybody_else_an_export_does_not_exist() {
             fixture.create(&other, 1).await;
         }
     }
-    assert!(fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().is_some());
+    assert!(fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_never_was_is_not_found() {
     let fixture = Fixture::new().await;
-    assert_eq!(fixture.store.find_export(owner("jdoe"), ExportId::random()).await.unwrap(), None);
+    assert_eq!(
+        fixture.store.find_export(owner("jdoe"), ExportId::random(), fixture.now()).await.unwrap(),
+        None
+    );
     fixture.create(&owner("jdoe"), 1).await;
-    assert_eq!(fixture.store.find_export(owner("jdoe"), ExportId::random()).await.unwrap(), None);
+    assert_eq!(
+        fixture.store.find_export(owner("jdoe"), ExportId::random(), fixture.now()).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +61,7 @@ async fn a_deleted_export_does_not_exist_and_cannot_be_deleted_twice() {
     let draft = fixture.create(&jdoe, 1).await;
     assert!(fixture.store.delete_export(jdoe.clone(), draft.id, now).await.unwrap());
     assert!(!fixture.store.delete_export(jdoe.clone(), draft.id, now).await.unwrap());
-    assert_eq!(fixture.store.find_export(jdoe.clone(), draft.id).await.unwrap(), None);
+    assert_eq!(fixture.store.find_export(jdoe.clone(), draft.id, fixture.now()).await.unwrap(), None);
     let page = fixture.store.list_exports(jdoe, ListQuery::default()).await.unwrap();
     assert_eq!((page.count, page.exports.len()), (0, 0));
 }
@@ -64,9 +73,9 @@ async fn an_expired_export_is_found_until_it_is_purged() {
     let draft = fixture.create(&jdoe, 1).await;
     let after = draft.expires_at;
     assert_eq!(fixture.store.release_expired(after, after, 10).await.unwrap(), 1);
-    assert!(fixture.store.find_export(jdoe.clone(), draft.id).await.unwrap().is_some());
+    assert!(fixture.store.find_export(jdoe.clone(), draft.id, fixture.now()).await.unwrap().is_some());
     assert_eq!(fixture.store.list_exports(jdoe.clone(), ListQuery::default()).await.unwrap().count, 1);
     assert_eq!(fixture.store.purge_expired(after, 10).await.unwrap(), 1);
-    assert_eq!(fixture.store.find_export(jdoe.clone(), draft.id).await.unwrap(), None);
+    assert_eq!(fixture.store.find_export(jdoe.clone(), draft.id, fixture.now()).await.unwrap(), None);
     assert_eq!(fixture.store.list_exports(jdoe, ListQuery::default()).await.unwrap().count, 0);
 }

@@ -58,7 +58,7 @@ async fn a_source_that_expires_leaves_the_archive_at_its_moment() {
     let expired = fixture.store.find_download(owner("jdoe"), draft.id, draft.expires_at).await.unwrap();
     assert_eq!(expired, Downloadable::Expired);
     // The sources themselves stay what they were.
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert!(found.resources.iter().all(|resource| resource.state.as_str() == "complete"));
     assert_eq!(found.export.status.as_str(), "complete");
 }

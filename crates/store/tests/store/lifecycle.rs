@@ -82,7 +82,7 @@ async fn sources_that_nobody_answers_are_told_as_failed() {
     let fixture = Fixture::new().await;
     let draft = fixture.create(&owner("jdoe"), 2).await;
     fixture.clock.advance(TimeDelta::days(1));
-    fixture.store.fail_overdue(fixture.now(), 10).await.unwrap();
+    fixture.fail_overdue(10).await;
     let told = fixture.told(&draft).await;
     assert_eq!(told, ["export.accepted", "source.failed", "source.failed", "export.failed"]);
 }
@@ -139,7 +139,7 @@ async fn after_an_expiry_only_a_deletion_is_told() {
     fixture.store.release_expired(expired_at, expired_at, 10).await.unwrap();
     // Its source fails at its deadline, for the listing; the export has gone for whoever listens.
     fixture.clock.advance(TimeDelta::days(1));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 1);
+    assert_eq!(fixture.fail_overdue(10).await, 1);
     fixture.store.delete_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap();
     let news = fixture.news().await;
     let told: Vec<_> = news.iter().map(|event| (event.change.name(), event.time)).collect();

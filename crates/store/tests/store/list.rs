@@ -43,7 +43,8 @@ async fn each_filter_lets_only_exact_matches_pass() {
     let one = fixture.add(|draft| draft.sources[1].application = application("other")).await;
     let two = fixture.add(|draft| draft.name = domain::ExportName::parse("Weekly").unwrap()).await;
     let three = fixture.add(|draft| draft.sources[0].resource = resource("special")).await;
-    let delivered = fixture.store.find_export(owner("jdoe"), two).await.unwrap().unwrap().resources[0].id;
+    let delivered =
+        fixture.store.find_export(owner("jdoe"), two, fixture.now()).await.unwrap().unwrap().resources[0].id;
     fixture.deliver(two, delivered, 1).await;
 
     let all = ListQuery::default;

@@ -51,14 +51,14 @@ async fn a_call_for_which_no_connection_gets_free_in_time_is_refused_as_busy() {
         tokio::spawn(async move { answer(&store, &draft).await })
     });
     held.awaited_by(2).await;
-    let refused = fixture.store.find_export(owner("jdoe"), draft.id).await;
+    let refused = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await;
     assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
     assert!(refused.unwrap_err().is_transient());
     drop(held);
     for call in waiting {
         call.await.unwrap().unwrap();
     }
-    assert!(fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().is_some());
+    assert!(fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().is_some());
     assert_eq!(fixture.store.pool_state().size, 2);
 }
 
@@ -156,19 +156,23 @@ async fn a_terminated_session_fails_its_call_and_no_other() {
 async fn calls_fail_fast_while_the_database_is_away_and_work_again_by_themselves() {
     let (fixture, draft) = impatient(|_| ()).await;
     let (proxy, store) = behind_proxy(&fixture).await;
-    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id).await?)).await.unwrap();
+    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id, fixture.now()).await?))
+        .await
+        .unwrap();
     for _ in 0..2 {
         proxy.set(Fault::Refuse);
         proxy.cut_all();
         let started = Instant::now();
         for _ in 0..5 {
-            assert_unavailable(store.find_export(owner("jdoe"), draft.id).await, "");
+            assert_unavailable(store.find_export(owner("jdoe"), draft.id, fixture.now()).await, "");
             assert_unavailable(store.check().await, "");
         }
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         let attempts = proxy.accepted();
         proxy.set(Fault::None);
-        poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id).await?)).await.unwrap();
+        poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id, fixture.now()).await?))
+            .await
+            .unwrap();
         store.check().await.unwrap();
         // Two connections, each tried a few times a second at most.
         assert!(attempts < 200, "{attempts} attempts to connect");
@@ -179,14 +183,18 @@ async fn calls_fail_fast_while_the_database_is_away_and_work_again_by_themselves
 async fn a_frozen_database_holds_nobody_for_ever() {
     let (fixture, draft) = impatient(|_| ()).await;
     let (proxy, store) = behind_proxy(&fixture).await;
-    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id).await?)).await.unwrap();
+    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id, fixture.now()).await?))
+        .await
+        .unwrap();
     proxy.set(Fault::Pause);
     for _ in 0..3 {
-        let failed = store.find_export(owner("jdoe"), draft.id).await;
+        let failed = store.find_export(owner("jdoe"), draft.id, fixture.now()).await;
         assert!(matches!(failed, Err(StoreError::Unavailable { .. } | StoreError::Busy)), "{failed:?}");
     }
     proxy.set(Fault::None);
-    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id).await?)).await.unwrap();
+    poll_until(PATIENCE, async || Ok(store.find_export(owner("jdoe"), draft.id, fixture.now()).await?))
+        .await
+        .unwrap();
 }
 
 /// A second store on the database of a fixture, through a proxy, with two connections and little patience.

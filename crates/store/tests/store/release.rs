@@ -61,7 +61,7 @@ async fn an_expired_export_is_released_then_purged() {
         assert_eq!(fixture.rows(table), 0, "{table}");
     }
     for (draft, status) in [(&complete, "complete"), (&pending, "pending")] {
-        let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+        let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
         assert_eq!((found.export.status.as_str(), found.resources.len()), (status, 2));
         let download = fixture.store.find_download(owner("jdoe"), draft.id, now).await.unwrap();
         assert_eq!(download, store::Downloadable::Expired);

@@ -68,7 +68,7 @@ async fn a_retried_source_is_pending_and_its_export_runs_until_it_settles() {
     let before = fixture.archive_of(&draft).await;
     assert_eq!(fixture.retry(&draft, 1).await, RetryOutcome::Asked);
 
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!((found.export.status, found.export.completed_at), (ExportStatus::Running, None));
     assert_eq!(found.resources[1].state, ResourceState::Pending);
     assert_eq!(fixture.download(&draft).await, Downloadable::NotReady);
@@ -122,8 +122,8 @@ async fn a_retried_source_has_a_deadline_and_tries_of_its_own_and_is_asked_with_
     });
     assert_eq!(asked.await.unwrap(), 1);
     fixture.clock.advance(TimeDelta::hours(2));
-    assert_eq!(fixture.store.fail_overdue(fixture.now(), 10).await.unwrap(), 1);
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    assert_eq!(fixture.fail_overdue(10).await, 1);
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!(found.resources[1].state, ResourceState::Failed(SourceError::deadline_passed(2)));
     assert_eq!(found.export.status, ExportStatus::Partial);
     assert_eq!(fixture.number("SELECT count(requester_identity) AS n FROM exports"), 0);

@@ -129,6 +129,12 @@ impl Fixture {
         self.texts("SELECT object_key AS t FROM object_deletions ORDER BY 1")
     }
 
+    /// What a customer is told to have come for the first source of an export.
+    pub(crate) async fn received_bytes(&self, draft: &ExportDraft) -> Option<u64> {
+        let found = self.store.find_export(owner("jdoe"), draft.id, self.now()).await.unwrap().unwrap();
+        found.received_bytes.get(&draft.sources[0].id).copied()
+    }
+
     pub(crate) fn attempts(&self) -> i64 {
         self.number("SELECT count(*) AS n FROM upload_attempts")
     }
@@ -256,6 +262,9 @@ pub(crate) fn request(row: &LeasedRecord) -> &Record {
 
 /// How sources are asked that do not say it: once, with a day to answer.
 pub(crate) const ONE_TRY: Asking = Asking { answer_within: Period::from_secs(24 * 3600), max_tries: 1 };
+
+/// How long after its deadline a source is left to an upload.
+pub(crate) const OVERTIME: TimeDelta = TimeDelta::hours(6);
 
 /// What creates `draft`.
 pub(crate) fn rows_of(draft: &ExportDraft, owner: &Owner) -> CreateExport {

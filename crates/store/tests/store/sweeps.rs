@@ -86,7 +86,7 @@ async fn a_lost_object_fails_its_source_and_leaves_the_archive() {
     assert!(fixture.store.settle_lost_object(stored[0].clone(), now).await.unwrap());
     assert!(!fixture.store.settle_lost_object(stored[0].clone(), now).await.unwrap());
 
-    let found = fixture.store.find_export(owner("jdoe"), draft.id).await.unwrap().unwrap();
+    let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
     assert_eq!((found.export.status, found.export.completed_at), (ExportStatus::Partial, Some(ended)));
     let lost = found.resources.iter().find(|resource| resource.id == stored[0].resource_id()).unwrap();
     assert_eq!(lost.state, ResourceState::Failed(SourceError::data_lost()));
@@ -116,7 +116,8 @@ async fn a_loss_counts_only_while_the_object_is_needed() {
     assert!(!fixture.store.settle_lost_object(of(0), fixture.now()).await.unwrap());
     // One that still runs goes on running.
     assert!(fixture.store.settle_lost_object(of(1), fixture.now()).await.unwrap());
-    let running = fixture.store.find_export(owner("jdoe"), drafts[1].id).await.unwrap().unwrap().export;
+    let running =
+        fixture.store.find_export(owner("jdoe"), drafts[1].id, fixture.now()).await.unwrap().unwrap().export;
     assert_eq!((running.status, running.completed_at), (ExportStatus::Running, None));
     let last = fixture.deliver(drafts[1].id, drafts[1].sources[1].id, 1).await;
     assert_eq!(last, store::AnswerOutcome::Settled(ExportStatus::Partial));

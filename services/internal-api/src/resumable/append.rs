@@ -7,8 +7,10 @@ use actix_web::{
 use service::http::{BodyLimits, ErrorBody};
 
 use super::{
-    ResumableError, headers, limit,
-    pieces::{Appending, append},
+    ResumableError,
+    appending::Appending,
+    headers, limit,
+    pieces::append,
     upload_path::{UploadPath, find_source},
 };
 use crate::{

@@ -11,11 +11,7 @@ use service::http::{BodyLimits, ErrorBody};
 use store::NewResumableUpload;
 use uuid::Uuid;
 
-use super::{
-    ResumableError, headers, limit,
-    pieces::{Appending, append},
-    upload_path::find_source,
-};
+use super::{ResumableError, appending::Appending, headers, limit, pieces::append, upload_path::find_source};
 use crate::{
     api::Api, application::CallingApplication, error::ApiError, target::SourcePath, upload::to_its_end,
 };
@@ -81,6 +77,7 @@ async fn begin(
     length_bytes: Option<u64>,
     metadata: Option<String>,
 ) -> Result<(), ApiError> {
+    let now = api.clock.now();
     let upload = NewResumableUpload {
         id,
         export_id: path.export_id,
@@ -88,7 +85,8 @@ async fn begin(
         object_key: object_key(path.export_id, Uuid::from(id).into()).as_str().to_owned(),
         length_bytes,
         metadata,
-        expires_at: api.clock.now() + api.resumable_expiry,
+        counts_until: now + api.resumable_pause,
+        expires_at: now + api.resumable_expiry,
     };
     api.store.begin_resumable(upload).await?;
     api.resumable_uploads.inc(["begun"]);

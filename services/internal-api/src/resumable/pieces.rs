@@ -2,46 +2,26 @@
 
 use std::error::Error;
 
-use actix_web::{HttpRequest, web::Payload};
 use archive::zip::Segment;
 use blobs::{HashState, ObjectKey, StoredObject, object_key};
 use bytes::Bytes;
 use chrono::TimeDelta;
-use domain::{
-    ByteSize, StoredData, StoredPiece,
-    ids::{AttemptId, UploadId},
-};
+use domain::{StoredData, StoredPiece, ids::AttemptId};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::Either, stream};
 use receive::{DeliveryError, Received, inflate};
-use service::http::{BodyLimits, BodyStream, HttpError};
+use service::http::HttpError;
 use store::{AnswerOutcome, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome, PieceRequest, PieceStart};
 
-use super::{ResumableError, checksum::Checksum, cut_body::CutBody, headers, limit};
+use super::{ResumableError, appending::Appending, cut_body::CutBody, limit};
 use crate::{
     api::Api,
     error::{ApiError, BodyError},
-    target::SourcePath,
     upload::refused,
 };
 
 /// How long a piece may be written at most without a sign of life of this process before another request may
 /// take its place. Short, because the clients in the field try again for ten seconds only.
 const LONGEST_LEASE: TimeDelta = TimeDelta::seconds(8);
-
-/// A request to add to an upload.
-#[derive(Debug, Clone)]
-pub(super) struct Appending {
-    path: SourcePath,
-    upload: UploadId,
-    limit: ByteSize,
-    /// Where it goes on.
-    offset_bytes: u64,
-    /// How many bytes the upload will have, if the request says so.
-    pub(super) length_bytes: Option<u64>,
-    /// How many bytes the request has, if it says so.
-    body_bytes: Option<u64>,
-    checksum: Option<Checksum>,
-}
 
 /// A piece under way.
 struct Piece {
@@ -55,56 +35,6 @@ struct Piece {
 /// The bytes of a piece that is stored, and the hash to go on from.
 type Stored = (StoredObject, HashState);
 
-impl Appending {
-    /// The beginning of an upload that the request to begin it brings along; None when it brings nothing. An
-    /// upload of no bytes is all there.
-    pub(super) fn first(
-        req: &HttpRequest,
-        path: SourcePath,
-        upload: UploadId,
-        limit: ByteSize,
-        length_bytes: Option<u64>,
-    ) -> Result<Option<Self>, ResumableError> {
-        if !headers::is_data(req.headers()) && length_bytes != Some(0) {
-            return Ok(None);
-        }
-        let appending =
-            Self { path, upload, limit, offset_bytes: 0, length_bytes, body_bytes: None, checksum: None };
-        appending.with_body_of(req).map(Some)
-    }
-
-    /// What a PATCH adds.
-    pub(super) fn next(
-        req: &HttpRequest,
-        path: SourcePath,
-        upload: UploadId,
-        limit: ByteSize,
-    ) -> Result<Self, ResumableError> {
-        const OFFSET: &str = "Upload-Offset";
-        let offset_bytes =
-            headers::bytes(req.headers(), OFFSET)?.ok_or(ResumableError::InvalidHeader(OFFSET))?;
-        let length_bytes = headers::bytes(req.headers(), "Upload-Length")?;
-        let appending =
-            Self { path, upload, limit, offset_bytes, length_bytes, body_bytes: None, checksum: None };
-        appending.with_body_of(req)
-    }
-
-    fn with_body_of(self, req: &HttpRequest) -> Result<Self, ResumableError> {
-        let checksum = Checksum::parse(req.headers())?;
-        Ok(Self { body_bytes: headers::content_length(req.headers()), checksum, ..self })
-    }
-
-    /// The body of the request.
-    pub(super) fn body(
-        &self,
-        payload: Payload,
-        limits: &BodyLimits,
-    ) -> CutBody<impl Stream<Item = Result<Bytes, BodyError>> + Unpin + use<>> {
-        let received = BodyStream::new(payload.into_inner(), limits, u64::MAX).map_err(BodyError::Received);
-        CutBody::new(received, self.checksum.clone())
-    }
-}
-
 /// Adds `body` to an upload and returns how many bytes of that are durable then.
 ///
 /// # Errors
@@ -116,6 +46,7 @@ where
     let mut offset = appending.offset_bytes;
     loop {
         let Some(piece) = begin(api, &appending, offset).await? else { return Ok(offset) };
+        refuse_too_long(api, &appending, &piece).await?;
         let Some(stored) = try_store(api, &appending, &piece, &mut body).await? else { break };
         service::failpoint!("internal-api::piece-stored");
         offset = piece.start.begins_at + stored.0.size_bytes;
@@ -158,6 +89,23 @@ async fn begin(api: &Api, appending: &Appending, offset_bytes: u64) -> Result<Op
     Err(refusal.into())
 }
 
+/// Ends an upload whose length is above the limit by now: the registry allowed it when it was begun.
+async fn refuse_too_long(api: &Api, appending: &Appending, piece: &Piece) -> Result<(), ApiError> {
+    if piece.start.length_bytes.is_none_or(|length| length <= appending.limit.bytes()) {
+        return Ok(());
+    }
+    api.receiver.abandon(piece.attempt).await;
+    Err(end_too_large(api, appending).await)
+}
+
+/// Ends an upload and fails its source because there are more bytes than the limit.
+async fn end_too_large(api: &Api, appending: &Appending) -> ApiError {
+    match api.store.end_resumable(appending.upload, api.clock.now()).await {
+        Ok(_) => limit::fail(api, appending.path, appending.limit).await,
+        Err(error) => error.into(),
+    }
+}
+
 fn lease(api: &Api) -> TimeDelta {
     api.receiver.lease().min(LONGEST_LEASE)
 }
@@ -183,10 +131,7 @@ where
         Err(ApiError::TooLarge(_)) if piece.start.length_bytes.is_some() => {
             Err(ResumableError::BeyondLength.into())
         }
-        Err(ApiError::TooLarge(limit)) => {
-            api.store.end_resumable(appending.upload, api.clock.now()).await?;
-            Err(limit::fail(api, appending.path, limit).await)
-        }
+        Err(ApiError::TooLarge(_)) => Err(end_too_large(api, appending).await),
         stored => stored,
     }
 }
@@ -268,6 +213,7 @@ async fn commit(
             changed_from: None,
         },
         sha256_state: hash.to_bytes(),
+        counts_until: now + api.resumable_pause,
         expires_at: now + api.resumable_expiry,
     };
     let outcome = match api.store.commit_piece(finished, now).await {
@@ -280,6 +226,7 @@ async fn commit(
     };
     match outcome {
         PieceOutcome::Kept => Ok(false),
+        PieceOutcome::NoUpload => Err(ResumableError::NoUpload(appending.upload).into()),
         PieceOutcome::Answered(AnswerOutcome::Settled(status)) => {
             tracing::info!(export.id = %path.export_id, resource.id = %path.resource_id,
                 upload.id = %appending.upload, export.status = %status, "data delivered");
