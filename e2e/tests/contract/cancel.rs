@@ -18,10 +18,23 @@ struct Waiting(TcpStream);
 
 impl Waiting {
     async fn upload(app: &TestApp, path: &str, key: &str) -> Self {
+        Self::request(app, "POST", path, &format!("x-rh-exports-psk: {key}\r\n")).await
+    }
+
+    /// A request of the usual application for a resumable upload.
+    async fn resumable(app: &TestApp, method: &str, path: &str) -> Self {
+        let headers = format!(
+            "x-rh-exports-psk: {}\r\ntus-resumable: 1.0.0\r\nupload-length: 3\r\nupload-offset: 0\r\n\
+             content-type: application/offset+octet-stream\r\n",
+            usual().key
+        );
+        Self::request(app, method, path, &headers).await
+    }
+
+    async fn request(app: &TestApp, method: &str, path: &str, headers: &str) -> Self {
         let mut stream = TcpStream::connect(app.settings.internal_api.listen).await.unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nx-rh-exports-psk: {key}\r\ncontent-length: 3\r\n\
-             expect: 100-continue\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: 3\r\nexpect: 100-continue\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         Self(stream)
@@ -61,6 +74,37 @@ async fn s0_24_who_waits_to_be_asked_for_data_of_a_deleted_export_is_told_404_an
         let told = waiting.told().await;
         assert!(told.starts_with("HTTP/1.1 404 Not Found\r\n"), "{path}: {told}");
         assert!(told.contains("x-request-id: "), "it is observed like any other: {told}");
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_tus_s0_24_who_waits_with_data_of_a_resumable_upload_is_told_whether_it_is_wanted() {
+    let app = TestApp::start().await;
+    let export = app.create(&Customer::new(), &two_sources()).await;
+    let uploads = |source: usize| format!("{INTERNAL}{}/uploads", export.sources[source].path);
+    let mut begun = Vec::new();
+    for source in 0..2 {
+        let mut waiting = Waiting::resumable(&app, "POST", &uploads(source)).await;
+        assert_eq!(waiting.told().await, "HTTP/1.1 100 Continue\r\n\r\n");
+        waiting.send("[1]").await;
+        let told = waiting.told().await;
+        assert!(told.starts_with("HTTP/1.1 201 Created\r\n"), "{told}");
+        let location = told.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+        begun.push(location.to_owned());
+    }
+    // The last byte once more: it is there.
+    let mut waiting = Waiting::resumable(&app, "PATCH", &begun[0]).await;
+    assert_eq!(waiting.told().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    waiting.send("[1]").await;
+    assert!(waiting.told().await.starts_with("HTTP/1.1 409 "));
+
+    let unknown = format!("{}/{}", uploads(0), export.id);
+    expect(app.delete(&export).await, 202).await;
+    for (method, path) in [("POST", &uploads(0)), ("PATCH", &begun[0]), ("PATCH", &unknown)] {
+        let told = Waiting::resumable(&app, method, path).await.told().await;
+        assert!(told.starts_with("HTTP/1.1 404 Not Found\r\n"), "{method} {path}: {told}");
+        assert!(told.contains("tus-resumable: 1.0.0"), "{told}");
     }
     app.end().await;
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod append;
 mod appending;
+mod before_body;
 pub(crate) mod begin;
 mod checksum;
 mod cut_body;
@@ -20,12 +21,18 @@ mod pieces;
 pub(crate) mod terminate;
 mod upload_path;
 
-use actix_web::{Scope, guard, http::Method, middleware::DefaultHeaders, web};
+use actix_web::{
+    Scope, guard,
+    http::Method,
+    middleware::DefaultHeaders,
+    web::{self, ServiceConfig},
+};
 use service::metrics::{Counter, Metrics};
 
 pub(crate) use self::error::ResumableError;
 use self::{
     append::append_to_upload,
+    before_body::{may_append, may_begin},
     begin::begin_resumable_upload,
     inspect::{resumable_offset, resumable_options},
     terminate::terminate_upload,
@@ -70,6 +77,18 @@ pub(crate) fn add(scope: Scope) -> Scope {
         .route(overridden("PATCH").to(append_to_upload))
         .route(overridden("DELETE").to(terminate_upload));
     scope.service(uploads).service(upload)
+}
+
+/// Adds the routes of what is answered before a body comes, below `base`.
+pub(crate) fn add_before_body(app: &mut ServiceConfig, base: &str) {
+    let uploads = web::resource(format!("{base}{SOURCE_FIRST}/uploads"))
+        .wrap(every_answer())
+        .route(web::post().to(may_begin));
+    let upload = web::resource(format!("{base}{SOURCE_FIRST}/uploads/{{upload_id}}"))
+        .wrap(every_answer())
+        .route(web::patch().to(may_append))
+        .route(web::post().to(may_append));
+    app.service(uploads).service(upload);
 }
 
 /// What every answer says, also one that refuses.

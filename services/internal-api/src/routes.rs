@@ -37,6 +37,7 @@ pub(crate) fn add_before_body(app: &mut ServiceConfig) {
         for path in upload_paths() {
             app.service(web::resource(format!("{base}{path}")).route(web::post().to(may_upload::may_upload)));
         }
+        resumable::add_before_body(app, base);
     }
 }
 

@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, http::header::CACHE_CONTROL, web};
 use service::http::ErrorBody;
 
 use super::{
-    EXTENSIONS, ResumableError, checksum, headers,
-    upload_path::{UploadPath, find_source},
+    EXTENSIONS, checksum, headers,
+    upload_path::{UploadPath, find_source, find_upload},
 };
 use crate::{
     api::Api,
@@ -40,11 +40,7 @@ pub(crate) async fn resumable_offset(
     req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     find_source(&api, &caller, path, &req).await?;
-    let found = api.store.find_resumable(path.export_id, path.resource_id, id.0).await?;
-    let upload = found.ok_or(ResumableError::NoUpload(id.0))?;
-    if upload.expires_at <= api.clock.now() {
-        return Err(ResumableError::Expired(id.0).into());
-    }
+    let upload = find_upload(&api, path, id).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store"));
     headers::progress(&mut response, upload.offset_bytes, upload.expires_at);

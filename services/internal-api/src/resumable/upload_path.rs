@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use domain::{Resource, ResourceState, ids::UploadId};
+use store::ResumableUpload;
 
 use super::{ResumableError, VERSION, headers};
 use crate::{
@@ -47,4 +48,21 @@ pub(super) async fn find_source(
         // The same bytes once more are welcome; whether they are is seen at their end.
         ResourceState::Pending | ResourceState::Complete(_) => Ok(resource),
     }
+}
+
+/// The upload `id` for the source at `path`, as it stands.
+///
+/// # Errors
+/// 404; 410 when it was not continued in time.
+pub(super) async fn find_upload(
+    api: &Api,
+    path: SourcePath,
+    id: UploadPath,
+) -> Result<ResumableUpload, ApiError> {
+    let found = api.store.find_resumable(path.export_id, path.resource_id, id.0).await?;
+    let upload = found.ok_or(ResumableError::NoUpload(id.0))?;
+    if upload.expires_at <= api.clock.now() {
+        return Err(ResumableError::Expired(id.0).into());
+    }
+    Ok(upload)
 }
