@@ -96,7 +96,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn registry_changes(&self, wanted: Registry) -> Result<Vec<Change>, StoreError> {
         let current = self.registry().await?;
-        Ok(changes(&with_file_keys(&current)?, &wanted))
+        Ok(changes(&with_keys(&current, &wanted)?, &wanted))
     }
 
     /// Makes the registry what the file says, all or nothing. Keys that were made by command stay, those of
@@ -115,7 +115,7 @@ impl Store {
             if let Some(name) = over_the_limit(&current, &wanted) {
                 return Ok(ApplyOutcome::TooManyKeys(name));
             }
-            let found = changes(&with_file_keys(&current)?, &wanted);
+            let found = changes(&with_keys(&current, &wanted)?, &wanted);
             if !found.is_empty() {
                 apply(connection, &wanted, now)?;
                 count_up(connection)?;
@@ -170,11 +170,13 @@ fn read(connection: &mut PgConnection) -> Result<RegistryRevision, StoreError> {
     Ok(RegistryRevision { revision, registry, keys })
 }
 
-/// The registry as a file would have it: with the keys that came from one.
-fn with_file_keys(current: &RegistryRevision) -> Result<Registry, StoreError> {
+/// The registry as a file would have it that is compared with `wanted`: with the keys that came from one, and with
+/// those made by command that go with their application.
+fn with_keys(current: &RegistryRevision, wanted: &Registry) -> Result<Registry, StoreError> {
     let mut entries: BTreeMap<_, _> =
         current.registry.applications().map(|(name, entry)| (name.clone(), entry.clone())).collect();
-    for key in current.keys.iter().filter(|key| key.in_file) {
+    let shown = |key: &&ApplicationKey| key.in_file || wanted.application(&key.application).is_none();
+    for key in current.keys.iter().filter(shown) {
         if let Some(entry) = entries.get_mut(&key.application) {
             entry.keys_sha256.push(key.hash.clone());
         }

@@ -1,26 +1,14 @@
 //! Who may answer for a source (S0-17, S0-47b).
 
-use domain::{ApplicationName, Clock as _, KeyHash};
+use domain::KeyHash;
 use e2e::{
-    Customer, Export, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp,
-    expect, refusal,
+    Customer, OTHER_APPLICATION, SILENT_APPLICATION, SOURCE_APPLICATION, SourceApplication, TestApp, expect,
+    refusal,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::poll_until;
 
-use crate::support::{one_source, other_source, wanted};
-
-/// An app with an export of one source of the usual application.
-async fn one_export() -> (TestApp, Export) {
-    let app = TestApp::start().await;
-    let export = app.create(&Customer::new(), &one_source()).await;
-    (app, export)
-}
-
-fn usual() -> SourceApplication {
-    SourceApplication::named(SOURCE_APPLICATION)
-}
+use crate::support::{one_export, one_source, other_source, usual, wanted};
 
 #[tokio::test]
 async fn s0_17_a_call_without_a_key_or_with_two_is_told_that_it_is_missing() {
@@ -96,30 +84,6 @@ async fn s0_17_without_any_key_the_service_is_not_ready_and_refuses_every_call()
     let export = app.create(&Customer::new(), &wanted(&[one()])).await;
     let path = format!("{}/upload", export.sources[0].path);
     refusal(app.answer(&usual(), Method::POST, &path).body("[]").send().await, 403).await;
-    app.end().await;
-}
-
-#[tokio::test]
-async fn s0_17_a_key_is_replaced_while_the_services_run() {
-    let app = TestApp::start().await;
-    let (store, name) = (app.store(), ApplicationName::parse(SOURCE_APPLICATION).unwrap());
-    let old = store.registry().await.unwrap().keys.into_iter().find(|key| key.application == name).unwrap();
-    let export = app.create(&Customer::new(), &wanted(&[one(), one()])).await;
-    let answers = async |source: usize, key: &str| {
-        let path = format!("{}/upload", export.sources[source].path);
-        app.answer(&usual().with_key(key), Method::POST, &path).body("[]").send().await.unwrap().status()
-    };
-    assert_eq!(answers(0, "successor").await, 401);
-    let added = store.add_key(name.clone(), KeyHash::of(b"successor"), app.clock.now()).await.unwrap();
-    assert!(matches!(added, store::AddKeyOutcome::Added(_)), "{added:?}");
-    let accepted = async || Ok((answers(0, "successor").await == 202).then_some(()));
-    poll_until(e2e::PATIENCE, accepted).await.unwrap();
-    assert_eq!(answers(0, &usual().key).await, 202, "the old one counts as well");
-
-    assert!(store.withdraw_key(old.id).await.unwrap());
-    let refused = async || Ok((answers(1, &usual().key).await == 401).then_some(()));
-    poll_until(e2e::PATIENCE, refused).await.unwrap();
-    assert_eq!(answers(1, "successor").await, 202);
     app.end().await;
 }
 

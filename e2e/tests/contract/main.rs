@@ -17,6 +17,7 @@ mod events;
 mod examples;
 mod expiry;
 mod issuer;
+mod keys;
 mod lifecycle;
 mod listing;
 mod onboarding;

@@ -56,5 +56,27 @@ pub(crate) async fn run(store: &Store, command: Command) -> anyhow::Result<()> {
 fn read(file: &Path) -> anyhow::Result<Registry> {
     let read: RegistryFile = service::config::load(&[file.to_owned()])
         .with_context(|| format!("the registry {}", file.display()))?;
+    if read.applications.applications().next().is_none() {
+        // The wrong file, or an empty one: nobody could deliver any more, and all keys would be gone for good.
+        bail!("the registry {} lists no application; nothing was changed", file.display());
+    }
     Ok(read.applications)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_applications_is_refused_before_it_takes_all_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("applications.toml");
+        for text in ["", "[applications]\n", "[telemetry]\n"] {
+            std::fs::write(&file, text).unwrap();
+            let refusal = read(&file).unwrap_err().to_string();
+            assert!(refusal.ends_with("lists no application; nothing was changed"), "{text}: {refusal}");
+        }
+        std::fs::write(&file, "[applications.inventory]\n").unwrap();
+        assert_eq!(read(&file).unwrap().applications().count(), 1);
+    }
 }

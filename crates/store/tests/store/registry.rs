@@ -77,7 +77,13 @@ async fn keys_of_the_file_come_and_go_with_it_and_those_made_by_command_stay() {
     expected.sort();
     assert_eq!(keys, expected, "and not {}", old.fingerprint());
 
-    fixture.apply(json!({"b": {}})).await;
+    let told = fixture.apply(json!({"b": {}})).await;
+    for key in [&made, &new] {
+        assert!(
+            told.iter().any(|line| line.contains(&key.fingerprint())),
+            "who goes by that is told: {told:?}"
+        );
+    }
     assert_eq!(fixture.keys().await, [], "the application is gone, and its keys with it");
 }
 
