@@ -3,25 +3,24 @@
 //! Every replica that lays out the same manifest serves the same bytes, so a download can be resumed
 //! anywhere. The texts of `meta.json` and `README.md` are part of it (S0-33).
 
+#[cfg(test)]
+mod samples;
+mod texts;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use self::texts::Texts;
 use crate::{
-    csv_options::CsvOptions,
     export::Export,
     ids::{ExportId, ResourceId},
     owner::Owner,
     piece::StoredPiece,
-    resource::{Resource, ResourceState, SourceError},
+    resource::{Resource, ResourceState, SourceError, StoredData},
 };
-
-/// Tells customers where to turn; part of every archive.
-const HELP: &str = "This archive holds the data you asked for, one file for each source. If a file is missing or \
-                    looks wrong, contact the support of the application that it belongs to.";
 
 /// The code shown for a file whose source expired before its export (S0-source-expired).
 const SOURCE_EXPIRED: i64 = 410;
@@ -87,42 +86,6 @@ pub struct ManifestInput<'a> {
 /// By source, the objects of its data after the first one, in their order.
 pub type FurtherPieces = BTreeMap<ResourceId, Vec<StoredPiece>>;
 
-#[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names are the contract's, S0-33")]
-struct Meta<'a> {
-    exported_by: &'a str,
-    export_date: String,
-    export_org_id: &'a str,
-    file_meta: Vec<FileMeta<'a>>,
-    help_string: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failed_files: Vec<FailedFile<'a>>,
-}
-
-#[derive(Serialize)]
-struct FileMeta<'a> {
-    filename: String,
-    application: &'a str,
-    resource: &'a str,
-    filters: Option<&'a Map<String, Value>>,
-    size_bytes: u64,
-    sha256: String,
-    /// What was done to the CSV, where something was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    csv: Option<CsvOptions>,
-    /// The digest of the bytes as the application delivered them, where those here are others.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uploaded_sha256: Option<String>,
-}
-
-#[derive(Serialize)]
-struct FailedFile<'a> {
-    filename: String,
-    application: &'a str,
-    resource: &'a str,
-    error: SourceError,
-}
-
 impl Manifest {
     /// Freezes the archive as it is at `as_of`: files whose source has expired by then are listed as
     /// failed. The same input gives the same manifest.
@@ -133,23 +96,14 @@ impl Manifest {
         as_of: DateTime<Utc>,
     ) -> Self {
         let ManifestInput { export, owner, resources, further_pieces } = input;
-        let mut members = Vec::new();
-        let mut meta = Meta {
-            exported_by: &owner.username,
-            export_date: export.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            export_org_id: &owner.org_id,
-            file_meta: Vec::new(),
-            help_string: HELP,
-            failed_files: Vec::new(),
-        };
+        let (mut members, mut texts) = (Vec::new(), Texts::new(export, owner));
         let mut valid_until: Option<DateTime<Utc>> = None;
         for resource in resources {
-            let filename = format!("{}.{}", resource.id, export.format.as_str());
-            let (application, name) = (resource.application.as_str(), resource.resource.as_str());
+            let file_name = format!("{}.{}", resource.id, export.format.as_str());
             let data = match outcome(resource, as_of) {
                 Ok(data) => data,
                 Err(error) => {
-                    meta.failed_files.push(FailedFile { filename, application, resource: name, error });
+                    texts.add_failed(file_name, resource, error);
                     continue;
                 }
             };
@@ -158,23 +112,14 @@ impl Manifest {
                     Some(valid_until.map_or(resource.expires_at, |known| known.min(resource.expires_at)));
             }
             members.push(FrozenMember {
-                name: filename.clone(),
+                name: file_name.clone(),
                 object_key: data.object_key.clone(),
                 crc32: data.crc32,
                 size_bytes: data.size_bytes,
                 stored_bytes: data.stored_bytes,
                 further_pieces: further_pieces.get(&resource.id).cloned().unwrap_or_default(),
             });
-            meta.file_meta.push(FileMeta {
-                filename,
-                application,
-                resource: name,
-                filters: resource.filters.as_ref(),
-                size_bytes: data.size_bytes,
-                sha256: data.sha256_hex(),
-                csv: data.changed_from.map(|_| resource.csv),
-                uploaded_sha256: data.changed_from.map(|uploaded| uploaded.sha256_hex()),
-            });
+            texts.add_file(file_name, resource, data);
         }
         let mut manifest = Self {
             layout_version,
@@ -185,8 +130,8 @@ impl Manifest {
             valid_until,
             archive_file_name: export.archive_file_name(),
             members,
-            meta_json: serde_json::json!(meta).to_string(),
-            readme: readme(&meta),
+            meta_json: texts.meta_json(),
+            readme: texts.readme(),
         };
         manifest.etag = manifest.digest();
         manifest
@@ -211,7 +156,7 @@ impl Manifest {
 }
 
 /// The data of a source, or why its file is not in the archive.
-fn outcome(resource: &Resource, as_of: DateTime<Utc>) -> Result<&crate::StoredData, SourceError> {
+fn outcome(resource: &Resource, as_of: DateTime<Utc>) -> Result<&StoredData, SourceError> {
     match &resource.state {
         ResourceState::Complete(data) if resource.expires_at > as_of => Ok(data),
         ResourceState::Complete(_) => {
@@ -223,140 +168,15 @@ fn outcome(resource: &Resource, as_of: DateTime<Utc>) -> Result<&crate::StoredDa
     }
 }
 
-/// The facts of `meta.json` for people.
-fn readme(meta: &Meta<'_>) -> String {
-    let mut parts = vec![
-        "# Export Manifest\n\n## Exported Information\n".to_owned(),
-        format!("- **Exported by**: {}", code(meta.exported_by)),
-        format!("- **Organization**: {}", code(meta.export_org_id)),
-        format!("- **Export date**: {}", meta.export_date),
-        "\n## Data Details".to_owned(),
-    ];
-    for file in &meta.file_meta {
-        parts.push(format!("\n### {}\n", file.filename));
-        parts.push(format!("- **Application**: {}", code(file.application)));
-        parts.push(format!("- **Resource**: {}", code(file.resource)));
-        parts.push(format!("- **Size**: {} bytes", file.size_bytes));
-        parts.push(format!("- **SHA-256**: {}", file.sha256));
-        parts.extend(file.csv.map(csv_line));
-        let uploaded = file.uploaded_sha256.as_ref();
-        parts.extend(uploaded.map(|digest| format!("- **SHA-256 as delivered**: {digest}")));
-        match file.filters {
-            None => parts.push("- **Filters**: none".to_owned()),
-            Some(filters) if filters.is_empty() => parts.push("- **Filters**: none".to_owned()),
-            Some(filters) => {
-                parts.push("- **Filters**:".to_owned());
-                parts.extend(
-                    filters
-                        .iter()
-                        .map(|(name, value)| format!("  - {}: {}", code(name), code(&value.to_string()))),
-                );
-            }
-        }
-    }
-    if !meta.failed_files.is_empty() {
-        parts.push("\n## Failed Files".to_owned());
-    }
-    for file in &meta.failed_files {
-        parts.push(format!("\n### {}\n", file.filename));
-        parts.push(format!("- **Application**: {}", code(file.application)));
-        parts.push(format!("- **Resource**: {}", code(file.resource)));
-        parts.push(format!("- **Error**: {}, {}", file.error.code(), code(file.error.message())));
-    }
-    parts.push(format!("\n## Help and Support\n\n{}\n", meta.help_string));
-    parts.join("\n")
-}
-
-fn csv_line(done: CsvOptions) -> String {
-    let guard = done.formula_guard.then_some("cells that look like formulas begin with `'`");
-    let bom = done.bom.then_some("begins with a byte order mark");
-    let done: Vec<&str> = guard.into_iter().chain(bom).collect();
-    format!("- **Changed for spreadsheets**: {}", done.join("; "))
-}
-
-/// A text from outside as Markdown code, on one line, so that it cannot become markup of its own.
-fn code(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| {
-            if c.is_control() {
-                ' '
-            } else if c == '`' {
-                '\''
-            } else {
-                c
-            }
-        })
-        .collect();
-    format!("`{clean}`")
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use serde_json::Value;
 
-    use super::*;
-    use crate::{
-        clock::{Clock as _, SystemClock},
-        export::{ExportFormat, ExportStatus},
-        names::{ApplicationName, ResourceName},
-        resource::{StoredData, UploadedData},
+    use super::{
+        samples::{complete, export, freeze, freeze_in_pieces, resource},
+        *,
     };
-
-    fn owner() -> Owner {
-        Owner { account: String::new(), org_id: "org".to_owned(), username: "jdoe".to_owned() }
-    }
-
-    fn export() -> Export {
-        let now = SystemClock.now();
-        Export {
-            id: ExportId::random(),
-            name: "Nightly".to_owned(),
-            created_at: now,
-            completed_at: Some(now),
-            expires_at: now + TimeDelta::days(7),
-            format: ExportFormat::Json,
-            status: ExportStatus::Partial,
-        }
-    }
-
-    fn resource(export: &Export, state: ResourceState) -> Resource {
-        Resource {
-            id: ResourceId::random(),
-            application: ApplicationName::parse("app").unwrap(),
-            resource: ResourceName::parse("res").unwrap(),
-            filters: serde_json::json!({"a": "`#"}).as_object().cloned(),
-            csv: CsvOptions::default(),
-            expires_at: export.expires_at,
-            asked_at: export.created_at,
-            state,
-        }
-    }
-
-    fn complete() -> ResourceState {
-        let data = StoredData {
-            object_key: "k".to_owned(),
-            size_bytes: 5,
-            stored_bytes: 25,
-            crc32: 7,
-            sha256: [1; 32],
-            changed_from: None,
-        };
-        ResourceState::Complete(data)
-    }
-
-    fn freeze(export: &Export, resources: &[Resource], as_of: DateTime<Utc>) -> Manifest {
-        freeze_in_pieces(export, resources, &FurtherPieces::new(), as_of)
-    }
-
-    fn freeze_in_pieces(
-        export: &Export,
-        resources: &[Resource],
-        further_pieces: &FurtherPieces,
-        as_of: DateTime<Utc>,
-    ) -> Manifest {
-        Manifest::freeze(ManifestInput { export, owner: &owner(), resources, further_pieces }, 1, 1, as_of)
-    }
 
     #[test]
     fn pieces_are_frozen_and_a_file_of_one_object_says_nothing_of_them() {
@@ -370,52 +190,6 @@ mod tests {
         assert!(document["members"][0].get("further_pieces").is_none());
         assert_eq!(document["members"][1]["further_pieces"], serde_json::json!([piece]));
         assert_eq!(serde_json::from_value::<Manifest>(document).unwrap(), manifest);
-    }
-
-    #[test]
-    fn a_failed_source_is_named_with_its_reason() {
-        let export = export();
-        let error = SourceError::new(404, "no such resource");
-        let resources = [resource(&export, complete()), resource(&export, ResourceState::Failed(error))];
-        let manifest = freeze(&export, &resources, export.created_at);
-        let meta: Value = serde_json::from_str(&manifest.meta_json).unwrap();
-        assert_eq!(manifest.members.len(), 1);
-        assert_eq!(meta["file_meta"][0]["filename"], format!("{}.json", resources[0].id));
-        assert_eq!(meta["file_meta"][0]["sha256"], "01".repeat(32));
-        assert_eq!(meta["failed_files"][0]["error"]["code"], 404);
-        assert!(manifest.readme.starts_with("# Export Manifest\n"));
-        assert!(manifest.readme.contains("## Failed Files"));
-        assert!(manifest.readme.contains("no such resource"));
-    }
-
-    #[test]
-    fn what_was_done_to_csv_is_said_beside_both_digests() {
-        let export = export();
-        let ResourceState::Complete(data) = complete() else { panic!("it is complete") };
-        let changed_from = Some(UploadedData { size_bytes: 4, sha256: [2; 32] });
-        let state = ResourceState::Complete(StoredData { changed_from, ..data });
-        let csv = CsvOptions { formula_guard: true, bom: false };
-        let resources = [Resource { csv, ..resource(&export, state) }, resource(&export, complete())];
-        let manifest = freeze(&export, &resources, export.created_at);
-        let meta: Value = serde_json::from_str(&manifest.meta_json).unwrap();
-        let (changed, plain) = (&meta["file_meta"][0], &meta["file_meta"][1]);
-        assert_eq!(changed["csv"], serde_json::json!({"formula_guard": true, "bom": false}));
-        assert_eq!(changed["sha256"], "01".repeat(32));
-        assert_eq!(changed["uploaded_sha256"], "02".repeat(32));
-        assert_eq!((plain.get("csv"), plain.get("uploaded_sha256")), (None, None));
-        assert!(
-            manifest.readme.contains("- **Changed for spreadsheets**: cells that look like formulas begin")
-        );
-        assert!(manifest.readme.contains(&format!("- **SHA-256 as delivered**: {}", "02".repeat(32))));
-    }
-
-    #[test]
-    fn without_failures_the_failed_files_are_absent() {
-        let export = export();
-        let manifest = freeze(&export, &[resource(&export, complete())], export.created_at);
-        let meta: Value = serde_json::from_str(&manifest.meta_json).unwrap();
-        assert!(meta.get("failed_files").is_none());
-        assert!(!manifest.readme.contains("Failed Files"));
     }
 
     #[test]
@@ -452,10 +226,5 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one.etag, two.etag);
         assert_eq!(one.etag.len(), 32);
-    }
-
-    #[test]
-    fn text_from_outside_stays_on_its_line_and_is_no_markup() {
-        assert_eq!(code("a`\n# b"), "`a' # b`");
     }
 }
