@@ -305,7 +305,12 @@ CREATE TABLE public.upload_pieces (
     size_bytes bigint NOT NULL,
     stored_bytes bigint NOT NULL,
     crc32 bigint NOT NULL,
-    sha256_state bytea NOT NULL
+    sha256_state bytea NOT NULL,
+    uploaded_bytes bigint,
+    uploaded_sha256_state bytea,
+    csv_state bytea,
+    CONSTRAINT upload_pieces_check CHECK ((num_nulls(uploaded_bytes, uploaded_sha256_state, csv_state) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT upload_pieces_uploaded_bytes_check CHECK ((uploaded_bytes >= 0))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
 
@@ -313,9 +318,17 @@ COMMENT ON TABLE public.upload_pieces IS 'The durable pieces of uploads that are
 
 COMMENT ON COLUMN public.upload_pieces."position" IS 'Place among the pieces, from 0.';
 
+COMMENT ON COLUMN public.upload_pieces.size_bytes IS 'Length of its data as it is stored.';
+
 COMMENT ON COLUMN public.upload_pieces.crc32 IS 'CRC-32 of the identity bytes of this piece alone.';
 
 COMMENT ON COLUMN public.upload_pieces.sha256_state IS 'What SHA-256 of all identity bytes goes on from behind this piece.';
+
+COMMENT ON COLUMN public.upload_pieces.uploaded_bytes IS 'How many bytes its client sent for it, where they were changed: NULL where they are the stored ones.';
+
+COMMENT ON COLUMN public.upload_pieces.uploaded_sha256_state IS 'What SHA-256 of all bytes that the client sent goes on from behind this piece.';
+
+COMMENT ON COLUMN public.upload_pieces.csv_state IS 'What changing the CSV goes on from behind this piece.';
 
 ALTER TABLE ONLY public.application_keys
     ADD CONSTRAINT application_keys_pkey PRIMARY KEY (id);

@@ -4,7 +4,14 @@ use std::io::{Cursor, Read as _};
 
 use bytes::Bytes;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
+
+/// The SHA-256 of `bytes` in hexadecimal, as `meta.json` has it.
+pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = Sha256::digest(bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
 
 /// A zip archive, unpacked.
 #[derive(Debug, Clone)]

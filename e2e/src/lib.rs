@@ -14,7 +14,7 @@ mod source_application;
 mod watch;
 
 pub use app::{INTERNAL, PATIENCE, PUBLIC, TestApp};
-pub use archive::Archive;
+pub use archive::{Archive, sha256_hex};
 pub use calls::{Answer, Export, Source, call_until_limited, expect, json, refusal};
 pub use customer::{Customer, identity_header};
 pub use settings::{

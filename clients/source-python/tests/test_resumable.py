@@ -67,7 +67,7 @@ def test_data_beyond_the_limit_ends_with_that_reason_s0_tus(
     wait_for(lambda: sum(application.metrics.value(REQUESTS, outcome=end) for end in ends) == 1)
 
 
-def test_csv_that_is_changed_for_spreadsheets_goes_up_in_one_request(
+def test_csv_that_is_changed_for_spreadsheets_goes_up_in_pieces_too_s0_tus(
     platform: Platform, account: Account, run: Run
 ) -> None:
     rows = b"=1+1\n" * 4_000_000

@@ -29,8 +29,13 @@ impl HashState {
         Sha256::deserialize(&state).map(Self).map_err(|_| InvalidHashState)
     }
 
+    /// Goes on with `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
     /// The digest of all bytes so far.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         self.0.clone().finalize().into()
     }
 }

@@ -3,16 +3,17 @@
 //! What was uploaded is counted and hashed before it is changed: limits and repeated uploads mean those bytes.
 
 use std::{
+    error::Error,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use blobs::{Blobs, ObjectKey, PutError, StoredObject, UploadJournal};
+use blobs::{Blobs, HashState, ObjectKey, PutError, StoredObject, UploadJournal};
 use bytes::Bytes;
 use domain::{ByteSize, CsvOptions, UploadedData};
 use futures_util::{Stream, StreamExt as _, stream};
-use sha2::{Digest as _, Sha256};
 use spreadsheet::{Csv, Utf16};
+use store::ChangeState;
 
 use crate::error::UploadError;
 
@@ -37,65 +38,99 @@ pub(crate) async fn put_gzip<E>(
         let stored = Box::pin(blobs.put_gzip(key, body, limit.bytes(), journal)).await?;
         return Ok((stored, None));
     }
-    let (changed, uploaded) = change(body, options, limit);
-    match Box::pin(blobs.put_gzip(key, changed, limit_after(limit), journal)).await {
-        Ok(stored) => Ok((stored, uploaded.data())),
+    let (stored_limit, work) = (limit_after(limit.bytes()), Work::new(options));
+    let (data, changed) = change(body, work, End::OfBody, limit.bytes());
+    match Box::pin(blobs.put_gzip(key, data, stored_limit, journal)).await {
+        Ok(stored) => Ok((stored, changed.take().map(|(uploaded, _)| uploaded))),
         Err(PutError::Body(UploadError::TooLarge)) => Err(PutError::TooLarge { limit_bytes: limit.bytes() }),
         Err(other) => Err(other),
     }
 }
 
-/// The most bytes that may become of `limit`: a guarded cell has one at least, and gets one more; a byte order
-/// mark is three.
-const fn limit_after(limit: ByteSize) -> u64 {
-    limit.bytes().saturating_mul(2).saturating_add(3)
+/// The piece of an upload over several requests that goes on at its byte `offset_bytes`, changed as `options` say
+/// from `state` on, and where to find what it was before. With the byte before `length_bytes` the upload ends.
+/// The stream ends with [`UploadError::TooLarge`] when there are more than `limit_bytes` of the upload.
+///
+/// # Errors
+/// When `state` is none of ours.
+pub fn change_piece<S, E>(
+    body: S,
+    options: CsvOptions,
+    offset_bytes: u64,
+    state: Option<&ChangeState>,
+    length_bytes: Option<u64>,
+    limit_bytes: u64,
+) -> Result<(impl Stream<Item = Result<Bytes, UploadError<E>>>, Changed), InvalidChangeState>
+where
+    S: Stream<Item = Result<Bytes, UploadError<E>>>,
+{
+    let work = state.map_or(Ok(Work::new(options)), |state| Work::go_on(options, offset_bytes, state))?;
+    Ok(change(body, work, End::At(length_bytes), limit_bytes))
 }
 
-/// What was uploaded, known once the stream that it belongs to has ended well.
-#[derive(Debug, Clone, Default)]
-struct Uploaded(Arc<Mutex<Option<UploadedData>>>);
+/// The most bytes that may become of `limit`: a guarded cell has one at least, and gets one more; a byte order
+/// mark is three.
+pub const fn limit_after(limit_bytes: u64) -> u64 {
+    limit_bytes.saturating_mul(2).saturating_add(3)
+}
 
-impl Uploaded {
-    fn data(&self) -> Option<UploadedData> {
-        *self.lock()
+/// A state that cannot be gone on from.
+#[derive(Debug, thiserror::Error)]
+#[error("changing the CSV of an upload cannot go on")]
+pub struct InvalidChangeState(#[source] Box<dyn Error + Send + Sync>);
+
+/// What was uploaded until the end of a stream, and the state behind it: known once the stream has ended well.
+#[derive(Debug, Clone, Default)]
+pub struct Changed(Arc<Mutex<Option<(UploadedData, ChangeState)>>>);
+
+impl Changed {
+    /// What is known, once.
+    pub fn take(&self) -> Option<(UploadedData, ChangeState)> {
+        self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<UploadedData>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(UploadedData, ChangeState)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The bytes of `body` with `options` applied, and where to find what they were before. The stream ends with
-/// [`UploadError::TooLarge`] when the body has more than `limit`.
+/// Where a file ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// With the body.
+    OfBody,
+    /// At this byte of the upload, if that is known.
+    At(Option<u64>),
+}
+
+/// The bytes of `body` as `work` changes them, and where to find what they were before. The stream ends with
+/// [`UploadError::TooLarge`] when the upload has more than `limit_bytes`.
 fn change<S, E>(
     body: S,
-    options: CsvOptions,
-    limit: ByteSize,
-) -> (impl Stream<Item = Result<Bytes, UploadError<E>>>, Uploaded)
+    work: Work,
+    end: End,
+    limit_bytes: u64,
+) -> (impl Stream<Item = Result<Bytes, UploadError<E>>>, Changed)
 where
     S: Stream<Item = Result<Bytes, UploadError<E>>>,
 {
-    let uploaded = Uploaded::default();
-    let begin = Some(State {
-        body: Box::pin(body),
-        work: Work::new(options),
-        limit_bytes: limit.bytes(),
-        uploaded: uploaded.clone(),
-    });
-    let changed = stream::unfold(begin, |state| async move {
+    let changed = Changed::default();
+    let begin = Some(State { body: Box::pin(body), work, end, limit_bytes, changed: changed.clone() });
+    let data = stream::unfold(begin, |state| async move {
         match state?.step().await {
             Ok((output, state)) => Some((Ok(output), state)),
             Err(error) => Some((Err(error), None)),
         }
     });
-    (changed, uploaded)
+    (data, changed)
 }
 
 struct State<S> {
     body: Pin<Box<S>>,
     work: Work,
+    end: End,
     limit_bytes: u64,
-    uploaded: Uploaded,
+    changed: Changed,
 }
 
 impl<S, E> State<S>
@@ -106,8 +141,8 @@ where
     async fn step(mut self) -> Result<(Bytes, Option<Self>), UploadError<E>> {
         loop {
             let Some(chunk) = self.body.next().await else {
-                let (rest, uploaded) = self.work.finish()?;
-                *self.uploaded.lock() = Some(uploaded);
+                let (rest, changed) = self.work.end(self.end)?;
+                *self.changed.lock() = Some(changed);
                 return Ok((rest, None));
             };
             let chunk = chunk?;
@@ -125,15 +160,23 @@ where
 
 struct Work {
     csv: Csv,
-    sha256: Sha256,
+    sha256: HashState,
     size_bytes: u64,
 }
 
 impl Work {
     fn new(options: CsvOptions) -> Self {
-        let CsvOptions { formula_guard, bom } = options;
-        let csv = Csv::new(spreadsheet::CsvOptions { formula_guard, bom });
-        Self { csv, sha256: Sha256::new(), size_bytes: 0 }
+        Self { csv: Csv::new(of_spreadsheet(options)), sha256: HashState::default(), size_bytes: 0 }
+    }
+
+    fn go_on(options: CsvOptions, size_bytes: u64, state: &ChangeState) -> Result<Self, InvalidChangeState> {
+        let csv = Csv::from_bytes(of_spreadsheet(options), &state.csv);
+        let sha256 = HashState::from_bytes(&state.uploaded_sha256);
+        Ok(Self {
+            csv: csv.map_err(|error| InvalidChangeState(error.into()))?,
+            sha256: sha256.map_err(|error| InvalidChangeState(error.into()))?,
+            size_bytes,
+        })
     }
 
     async fn take_in<E>(self, chunk: Bytes) -> Result<(Self, Bytes), UploadError<E>> {
@@ -152,12 +195,20 @@ impl Work {
         Ok((self, output.into()))
     }
 
-    fn finish(self) -> Result<(Bytes, UploadedData), Utf16> {
+    /// What is left to store, and what is known at the end of the body.
+    fn end(self, end: End) -> Result<(Bytes, (UploadedData, ChangeState)), Utf16> {
+        let uploaded = UploadedData { size_bytes: self.size_bytes, sha256: self.sha256.digest() };
+        let state = ChangeState { uploaded_sha256: self.sha256.to_bytes(), csv: self.csv.to_bytes() };
         let mut output = Vec::new();
-        self.csv.finish(&mut output)?;
-        let uploaded = UploadedData { size_bytes: self.size_bytes, sha256: self.sha256.finalize().into() };
-        Ok((output.into(), uploaded))
+        if matches!(end, End::OfBody) || matches!(end, End::At(Some(last)) if last == self.size_bytes) {
+            self.csv.finish(&mut output)?;
+        }
+        Ok((output.into(), (uploaded, state)))
     }
+}
+
+const fn of_spreadsheet(CsvOptions { formula_guard, bom }: CsvOptions) -> spreadsheet::CsvOptions {
+    spreadsheet::CsvOptions { formula_guard, bom }
 }
 
 #[cfg(test)]
@@ -170,17 +221,26 @@ mod tests {
 
     const BOTH: CsvOptions = CsvOptions { formula_guard: true, bom: true };
 
+    fn chunks(text: &str, length: usize) -> impl Stream<Item = Result<Bytes, UploadError<Infallible>>> {
+        let chunks: Vec<_> =
+            text.as_bytes().chunks(length).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+        stream::iter(chunks)
+    }
+
     async fn changed(
         text: &str,
         chunk: usize,
         limit: usize,
     ) -> Result<(Vec<u8>, UploadedData), UploadError<Infallible>> {
-        let chunks: Vec<_> =
-            text.as_bytes().chunks(chunk).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
-        let limit = ByteSize::from_bytes(limit as u64);
-        let (stream, uploaded) = change(stream::iter(chunks), BOTH, limit);
+        let (stream, changed) = change(chunks(text, chunk), Work::new(BOTH), End::OfBody, limit as u64);
         let parts: Vec<Bytes> = stream.try_collect().await?;
-        Ok((parts.concat(), uploaded.data().unwrap()))
+        Ok((parts.concat(), changed.take().unwrap().0))
+    }
+
+    fn of(text: &str) -> UploadedData {
+        let mut sha256 = HashState::default();
+        sha256.update(text.as_bytes());
+        UploadedData { size_bytes: text.len() as u64, sha256: sha256.digest() }
     }
 
     #[tokio::test]
@@ -189,8 +249,7 @@ mod tests {
         for chunk in [1, 7, 1000] {
             let (stored, uploaded) = changed(text, chunk, text.len()).await.unwrap();
             assert_eq!(String::from_utf8(stored).unwrap(), "\u{feff}name,sum\n'=cmd(),-1.5\n'@a,b\n");
-            let sha256 = Sha256::digest(text).into();
-            assert_eq!(uploaded, UploadedData { size_bytes: text.len() as u64, sha256 });
+            assert_eq!(uploaded, of(text));
         }
     }
 
@@ -202,7 +261,7 @@ mod tests {
             changed(&text, 4096, text.len()).await.unwrap(),
         );
         assert!(long == short && long.0.len() > text.len());
-        assert!(long.0.len() as u64 <= limit_after(ByteSize::from_bytes(text.len() as u64)));
+        assert!(long.0.len() as u64 <= limit_after(text.len() as u64));
     }
 
     #[tokio::test]
@@ -214,8 +273,41 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_breaks_off_is_not_known() {
         let broken = [Ok(Bytes::from_static(b"a,b")), Err(UploadError::<Infallible>::Interrupted)];
-        let (stream, uploaded) = change(stream::iter(broken), BOTH, ByteSize::from_mib(1));
+        let (stream, changed) = change(stream::iter(broken), Work::new(BOTH), End::OfBody, 100);
         assert!(stream.try_collect::<Vec<Bytes>>().await.is_err());
-        assert_eq!(uploaded.data(), None);
+        assert_eq!(changed.take(), None);
+    }
+
+    #[tokio::test]
+    async fn pieces_come_to_the_same_as_the_whole_wherever_they_are_cut() {
+        let text = "a,\"=b\"\n-1,-";
+        let length = text.len();
+        for (first, second) in
+            (0..=length).flat_map(|first| (first..=length).map(move |second| (first, second)))
+        {
+            let (mut state, mut stored, mut offset) = (None, Vec::new(), 0);
+            for end in [first, second, length] {
+                let piece = chunks(&text[offset..end], 2);
+                let (limit, at) = (length as u64, offset as u64);
+                let (data, changed) =
+                    change_piece(piece, BOTH, at, state.as_ref(), Some(limit), limit).unwrap();
+                stored.extend(data.try_collect::<Vec<Bytes>>().await.unwrap().concat());
+                let (uploaded, behind) = changed.take().unwrap();
+                assert_eq!(uploaded, of(&text[..end]));
+                (state, offset) = (Some(behind), end);
+                if end == length {
+                    break;
+                }
+            }
+            assert_eq!(String::from_utf8(stored).unwrap(), "\u{feff}a,\"'=b\"\n-1,'-", "{first} {second}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_leads_beyond_the_length_is_too_large() {
+        let state = Work::new(BOTH).end(End::At(None)).unwrap().1.1;
+        let (data, _) = change_piece(chunks("a,b", 1), BOTH, 8, Some(&state), Some(10), 10).unwrap();
+        let refused = data.try_collect::<Vec<Bytes>>().await;
+        assert!(matches!(refused, Err(UploadError::TooLarge)), "{refused:?}");
     }
 }

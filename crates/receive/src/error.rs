@@ -67,7 +67,7 @@ impl<E> DeliveryError<E> {
     /// What a failed upload comes to, where `limit` was its limit.
     pub fn of_put(error: PutError<UploadError<E>>, limit: ByteSize) -> Self {
         match error {
-            PutError::TooLarge { .. } => Self::TooLarge(limit),
+            PutError::TooLarge { .. } | PutError::Body(UploadError::TooLarge) => Self::TooLarge(limit),
             PutError::Body(error) => Self::Body(error),
             PutError::Storage(error) => Self::Storage(error),
             PutError::Journal(error) => Self::Journal(error),

@@ -5,6 +5,7 @@
 //!   for, and settles the source with it.
 //! - [`Receiver::expect_same`] reads what comes for a source that is complete already.
 //! - [`Receiver::while_wanted`] keeps the lease of an upload that its caller stores, as one of several requests.
+//! - [`change_piece`] changes the CSV of one of several requests for spreadsheets.
 //! - [`inflate`] turns a gzip stream into the bytes that it stands for.
 //!
 //! A layer of its own between services and adapters: several services receive, and it joins the database and
@@ -18,6 +19,7 @@ mod lease;
 mod receiver;
 mod repeat;
 
+pub use csv::{Changed, InvalidChangeState, change_piece, limit_after};
 pub use error::{DeliveryError, UploadError, in_customary_units};
 pub use inflate::inflate;
 pub use lease::{Journal, Received};

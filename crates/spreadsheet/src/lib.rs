@@ -19,6 +19,9 @@ const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Utf16;
 
+/// What a state begins with before anything is known of the first cell. Others begin with their place.
+const AT_THE_BEGINNING: u8 = b'b';
+
 /// What is done to the data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -36,6 +39,11 @@ impl CsvOptions {
     }
 }
 
+/// Bytes that are no state of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the state of a CSV file")]
+pub struct InvalidState;
+
 /// One CSV file on its way.
 #[derive(Debug)]
 pub struct Csv {
@@ -49,6 +57,28 @@ impl Csv {
     /// The beginning of a file.
     pub fn new(options: CsvOptions) -> Self {
         Self { options, beginning: Some(Vec::new()), scanner: Scanner::default() }
+    }
+
+    /// What is behind the bytes so far as few bytes (65 at most), to go on from in another process.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.beginning {
+            Some(beginning) => [&[AT_THE_BEGINNING], beginning.as_slice()].concat(),
+            None => self.scanner.to_bytes(),
+        }
+    }
+
+    /// Goes on from what [`Csv::to_bytes`] gave, with the same options.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn from_bytes(options: CsvOptions, state: &[u8]) -> Result<Self, InvalidState> {
+        let new = Self::new(options);
+        match state.split_first() {
+            Some((&AT_THE_BEGINNING, beginning)) if beginning.len() < BOM.len() => {
+                Ok(Self { beginning: Some(beginning.to_vec()), ..new })
+            }
+            _ => Ok(Self { beginning: None, scanner: Scanner::from_bytes(state)?, ..new }),
+        }
     }
 
     /// Takes the next bytes of the file, cut anywhere, and appends to `out` what is known by then of the

@@ -1,6 +1,6 @@
 //! Where cells begin, and which of them begin like a formula.
 
-use crate::number;
+use crate::{InvalidState, number};
 
 /// Where in a file the next byte stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,6 +26,19 @@ enum Place {
     NumberQuote,
 }
 
+/// Every place and how it is written down, which never changes: states outlive versions.
+const WRITTEN: [(Place, u8); 9] = [
+    (Place::Start, b's'),
+    (Place::QuotedStart, b'S'),
+    (Place::Plain, b'p'),
+    (Place::Quoted, b'P'),
+    (Place::Quote, b'q'),
+    (Place::EmptyQuotes, b'e'),
+    (Place::Number, b'n'),
+    (Place::QuotedNumber, b'N'),
+    (Place::NumberQuote, b'm'),
+];
+
 /// Passes bytes on and puts a guard before cells that begin like a formula.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
@@ -35,6 +48,22 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
+    /// The place, and what is held.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let place = WRITTEN.iter().filter(|(place, _)| *place == self.place).map(|(_, byte)| *byte);
+        place.chain(self.held.iter().copied()).collect()
+    }
+
+    pub(crate) fn from_bytes(state: &[u8]) -> Result<Self, InvalidState> {
+        let (written, held) = state.split_first().ok_or(InvalidState)?;
+        let place = WRITTEN.iter().find(|(_, byte)| byte == written).ok_or(InvalidState)?.0;
+        let holds = matches!(place, Place::Number | Place::QuotedNumber | Place::NumberQuote);
+        if holds == held.is_empty() || held.len() > number::MAX_BYTES {
+            return Err(InvalidState);
+        }
+        Ok(Self { place, held: held.to_vec() })
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {

@@ -3,25 +3,32 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use proptest::prelude::*;
-use spreadsheet::{Csv, CsvOptions, Utf16};
+use spreadsheet::{Csv, CsvOptions, InvalidState, Utf16};
 
 const GUARD: CsvOptions = CsvOptions { formula_guard: true, bom: false };
 
-/// The result for `file`, handed over in chunks that end at `cuts`.
+/// The result for `file`, handed over in chunks that end at `cuts`, all to one [`Csv`] and each to one that goes
+/// on from the state of the one before.
 fn pass(options: CsvOptions, file: &[u8], cuts: &[usize]) -> Vec<u8> {
     try_pass(options, file, cuts).unwrap()
 }
 
 fn try_pass(options: CsvOptions, file: &[u8], cuts: &[usize]) -> Result<Vec<u8>, Utf16> {
     let (mut csv, mut out, mut from) = (Csv::new(options), Vec::new(), 0);
+    let (mut state, mut out_of_states) = (csv.to_bytes(), Vec::new());
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (file.len() + 1)).collect();
     cuts.sort_unstable();
     for cut in cuts.into_iter().chain([file.len()]) {
-        csv.push(&file[from..cut], &mut out)?;
-        from = cut;
+        let pushed = csv.push(&file[from..cut], &mut out);
+        let mut other = Csv::from_bytes(options, &state).unwrap();
+        assert_eq!(other.push(&file[from..cut], &mut out_of_states), pushed);
+        pushed?;
+        (state, from) = (other.to_bytes(), cut);
     }
-    csv.finish(&mut out)?;
-    Ok(out)
+    let all = csv.finish(&mut out);
+    assert_eq!(Csv::from_bytes(options, &state).unwrap().finish(&mut out_of_states), all);
+    assert_eq!(out, out_of_states);
+    all.map(|()| out)
 }
 
 fn guarded(file: &str) -> String {
@@ -151,6 +158,26 @@ fn files_of_little_are_left_as_they_are() {
     assert_eq!(guarded("=name,-sum\r\na,-1\r\n"), "'=name,'-sum\r\na,-1\r\n");
     // Quotes that do not end hold the rest of the file: what a spreadsheet sees is one cell.
     assert_eq!(guarded("\"a\n=1\n"), "\"a\n=1\n");
+}
+
+/// They are kept in the database while versions change.
+#[test]
+fn the_form_of_a_state_does_not_change() {
+    let after = |file: &str| {
+        let mut csv = Csv::new(GUARD);
+        csv.push(file.as_bytes(), &mut Vec::new()).unwrap();
+        String::from_utf8(csv.to_bytes()).unwrap()
+    };
+    let states = ["", "a,", "\"", "a", "\"a", "\"a\"", "\"\"", "-1", "\"-1", "\"-1\""].map(after);
+    assert_eq!(states, ["b", "s", "S", "p", "P", "q", "e", "n-1", "N-1", "m-1"]);
+}
+
+#[test]
+fn other_bytes_are_no_state() {
+    let long = format!("n-{}", "1".repeat(64));
+    for state in ["", "x", "bxyz", "n", "p1", &long] {
+        assert_eq!(Csv::from_bytes(GUARD, state.as_bytes()).unwrap_err(), InvalidState, "{state}");
+    }
 }
 
 fn some_cell() -> impl Strategy<Value = String> {

@@ -65,7 +65,8 @@ pub use pool::{PoolState, Store};
 pub use registry::{ApplicationKey, ApplyOutcome, RegistryRevision};
 pub use registry_keys::AddKeyOutcome;
 pub use resumable::{
-    FinishedPiece, NewResumableUpload, PieceBegin, PieceOutcome, PieceRequest, PieceStart, ResumableUpload,
+    ChangeState, FinishedPiece, NewResumableUpload, PieceBegin, PieceOutcome, PieceRequest, PieceStart,
+    ResumableUpload,
 };
 pub use retry::{Retry, RetryOutcome, RetrySource};
 pub use settings::Settings;

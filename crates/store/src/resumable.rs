@@ -18,7 +18,7 @@ use domain::ids::{AttemptId, ExportId, ResourceId, UploadId};
 use uuid::Uuid;
 
 pub use self::{
-    begin::{PieceBegin, PieceRequest, PieceStart},
+    begin::{ChangeState, PieceBegin, PieceRequest, PieceStart},
     commit::{FinishedPiece, PieceOutcome},
 };
 use crate::{

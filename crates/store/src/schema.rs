@@ -110,6 +110,9 @@ diesel::table! {
         stored_bytes -> BigInt,
         crc32 -> BigInt,
         sha256_state -> Binary,
+        uploaded_bytes -> Nullable<BigInt>,
+        uploaded_sha256_state -> Nullable<Binary>,
+        csv_state -> Nullable<Binary>,
     }
 }
 

@@ -3,11 +3,10 @@
 use domain::{ByteSize, CsvOptions, ResourceName};
 use e2e::{
     AppSettings, Customer, Export, SOURCE_APPLICATION, SourceApplication, TestApp, expect, json as body_of,
-    refusal,
+    refusal, sha256_hex,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::support::{source, wanted, with};
 
@@ -43,10 +42,6 @@ async fn served(app: &TestApp, export: &Export) -> (String, Value) {
     (archive.text(&name), archive.meta()["file_meta"][0].clone())
 }
 
-fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
 #[tokio::test]
 async fn s0_18_csv_in_utf_16_is_refused_where_it_is_to_be_guarded_and_its_source_stays_open() {
     let app = TestApp::start().await;
@@ -68,7 +63,7 @@ async fn s0_33_csv_is_served_as_it_was_delivered_unless_asked_otherwise() {
     for csv in [None, Some(json!(null)), Some(json!({})), Some(json!({"bom": false}))] {
         let export = completed(&app, &asking("csv", csv), DELIVERED).await;
         let (file, meta) = served(&app, &export).await;
-        assert_eq!((file.as_str(), &meta["sha256"]), (DELIVERED, &json!(sha256(DELIVERED))));
+        assert_eq!((file.as_str(), &meta["sha256"]), (DELIVERED, &json!(sha256_hex(DELIVERED))));
         assert!(meta.get("csv").is_none() && meta.get("uploaded_sha256").is_none(), "{meta}");
     }
     app.end().await;
@@ -90,7 +85,7 @@ async fn s0_33_formulas_are_made_harmless_and_the_manifest_says_so() {
         assert_eq!(meta["size_bytes"], expected.len());
         assert_eq!(
             (&meta["sha256"], &meta["uploaded_sha256"]),
-            (&json!(sha256(expected)), &json!(sha256(DELIVERED)))
+            (&json!(sha256_hex(expected)), &json!(sha256_hex(DELIVERED)))
         );
         assert!(app.download(&export).await.text("README.md").contains("- **Changed for spreadsheets**: "));
     }
@@ -133,7 +128,7 @@ async fn s0_18_csv_that_arrives_in_pieces_or_as_gzip_is_changed_all_the_same() {
         expect(upload.send().await, 202).await;
         let (file, meta) = served(&app, &export).await;
         assert!(file == expected, "it has {} bytes instead of {}", file.len(), expected.len());
-        assert_eq!(meta["uploaded_sha256"], sha256(&delivered));
+        assert_eq!(meta["uploaded_sha256"], sha256_hex(&delivered));
     }
     app.end().await;
 }

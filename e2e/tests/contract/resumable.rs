@@ -1,5 +1,6 @@
 //! Uploads over several requests, by the protocol tus 1.0.0 (S0-tus).
 
+mod changed_csv;
 mod ending;
 mod going_on;
 mod meanwhile;

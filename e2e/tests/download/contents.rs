@@ -1,10 +1,10 @@
 //! What is in an archive: its digests, and as many files as there may be.
 
-use e2e::{Archive, Customer, TestApp, expect};
+use e2e::{Archive, Customer, TestApp, expect, sha256_hex};
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::support::{large_export, noise, sha256_hex, wanted};
+use crate::support::{large_export, noise, wanted};
 
 /// What `meta.json` says of each file is so.
 fn assert_digests(archive: &Archive) {

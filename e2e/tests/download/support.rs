@@ -1,12 +1,9 @@
 //! Exports to download, and bytes that do not compress.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use e2e::{Customer, Export, SOURCE_APPLICATION, TestApp, expect};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 /// A request for so many sources.
 pub(crate) fn wanted(sources: usize) -> Value {
@@ -39,14 +36,6 @@ pub(crate) fn noise(size_bytes: usize) -> Vec<u8> {
     }
     bytes.truncate(size_bytes);
     bytes
-}
-
-/// SHA-256 in hexadecimal.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
 }
 
 /// An answer about the archive, as far as tests look at it.

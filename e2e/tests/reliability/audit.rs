@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use blobs::Blobs;
+use e2e::sha256_hex;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use testkit::poll_until;
@@ -16,7 +17,6 @@ use tokio_postgres::Client;
 use crate::{
     callers::Asking,
     ledger::{Books, Ledger},
-    payload::sha256_hex,
     rig::connect,
     topic::{Event, Events},
 };

@@ -1,11 +1,11 @@
 //! Customers and source applications, who call the real HTTP interfaces and keep book of what they were told.
 
 use anyhow::{Context as _, Result, bail};
-use e2e::{Customer, INTERNAL, PUBLIC, SOURCE_APPLICATION, SourceApplication};
+use e2e::{Customer, INTERNAL, PUBLIC, SOURCE_APPLICATION, SourceApplication, sha256_hex};
 use reqwest::{Body, Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{ledger::Ledger, payload::sha256_hex};
+use crate::ledger::Ledger;
 
 /// An accepted export.
 #[derive(Debug, Clone)]

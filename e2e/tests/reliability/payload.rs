@@ -1,9 +1,6 @@
 //! What sources deliver: bytes that follow from the source's id, so that anybody can tell whether they are right.
 
-use std::fmt::Write as _;
-
 use futures_util::{Stream, stream};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// More than fits into one request to the store, so that it is uploaded in parts.
@@ -48,14 +45,6 @@ pub(crate) fn payload(id: &str, size_bytes: usize) -> Vec<u8> {
     }
     bytes.truncate(size_bytes);
     bytes
-}
-
-/// SHA-256 in hexadecimal.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
 }
 
 /// A body that is sent as far as its other end lets it.

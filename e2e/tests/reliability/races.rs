@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use e2e::sha256_hex;
 use futures_util::future::join_all;
 use reqwest::{Body, Response, StatusCode};
 use testkit::{Direction, Fault, poll_until};
@@ -9,7 +10,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     audit::{count, objects, wait_for_none},
-    payload::{IN_PARTS, held_back, payload, sha256_hex},
+    payload::{IN_PARTS, held_back, payload},
     platform::Platform,
     program::Service::InternalApi,
     rig::Rig,
@@ -134,7 +135,7 @@ async fn a_long_upload_keeps_its_lease_and_no_sweep_takes_its_object() {
 }
 
 fn note_delivered(platform: &Platform, source: &str, last: &[u8]) {
-    let sha256 = sha256_hex(&[BEGINNING, last].concat());
+    let sha256 = sha256_hex([BEGINNING, last].concat());
     platform.rig.ledger.note(|books| books.delivered.insert(source.to_owned(), sha256));
 }
 

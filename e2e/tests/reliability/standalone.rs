@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::ExitStatus, time::Duration};
 
 use anyhow::{Context as _, Result};
 use blobs::Blobs;
-use e2e::{PATIENCE, SOURCE_APPLICATION, SourceApplication};
+use e2e::{PATIENCE, SOURCE_APPLICATION, SourceApplication, sha256_hex};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{FaultProxy, Process, poll_until};
@@ -15,7 +15,7 @@ use crate::{
     chaos::{LINGERING, setting},
     ledger::Ledger,
     load::Load,
-    payload::{Numbers, payload, sha256_hex},
+    payload::{Numbers, payload},
     program::{Launch, logged_address, spawn},
     rig::connect,
     topic::{Events, Topic},

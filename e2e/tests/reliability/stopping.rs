@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use e2e::sha256_hex;
 use futures_util::future::{join_all, try_join_all};
 use reqwest::{Body, Method};
 use testkit::poll_until;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::{
     audit::count,
     callers::Asking,
-    payload::{IN_PARTS, held_back, payload, sha256_hex},
+    payload::{IN_PARTS, held_back, payload},
     platform::Platform,
     program::{Service, readiness},
     rig::Rig,
@@ -86,7 +87,7 @@ async fn an_internal_api_that_stops_finishes_its_uploads() {
             chunks.send(rest).await.unwrap();
             drop(chunks);
             assert_eq!(answer.await.unwrap().unwrap().status(), 202);
-            let sha256 = sha256_hex(&payload(source, 2 * IN_PARTS));
+            let sha256 = sha256_hex(payload(source, 2 * IN_PARTS));
             rig.ledger.note(|books| books.delivered.insert(source.clone(), sha256));
         }
     };

@@ -14,6 +14,7 @@ pub(crate) mod begin;
 mod checksum;
 mod cut_body;
 mod error;
+mod folded;
 mod headers;
 pub(crate) mod inspect;
 mod limit;

@@ -71,9 +71,8 @@ class ResumableUpload:
         first = next(pieces)
         created = self._create(content_type)
         if created.status in _NOT_IN_PIECES:
-            # A platform that knows no pieces, or takes none of this source, such as CSV that its customer has
-            # changed for spreadsheets. The answer to the data itself tells that from an export that is gone:
-            # no request is dropped for want of a path.
+            # A platform that knows no pieces, or takes none of this source. The answer to the data itself
+            # tells that from an export that is gone: no request is dropped for want of a path.
             rest = (piece for piece, _ in itertools.chain([first], pieces))
             return self._api.upload(self._request, content_type, rest)
         if self._path is None:

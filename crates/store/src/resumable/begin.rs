@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _,
-    dsl::exists,
+    BoolExpressionMethods as _, ExpressionMethods as _, PgConnection, QueryDsl as _, Queryable,
+    RunQueryDsl as _, Selectable, SelectableHelper as _, dsl::exists,
 };
 use domain::{
     StoredPiece,
@@ -64,16 +64,39 @@ pub struct PieceStart {
     pub length_bytes: Option<u64>,
     /// Its place among the pieces.
     pub position: i32,
-    /// How many bytes lie in the pieces before it.
+    /// How many bytes of the upload lie in the pieces before it.
     pub begins_at: u64,
     /// What their SHA-256 goes on from; None before the first.
     pub sha256_state: Option<Vec<u8>>,
     /// The pieces whose data the new one begins with and which it replaces.
     pub folded: Vec<StoredPiece>,
+    /// What changing the data goes on from at the upload's offset; None before the first piece, and where it is
+    /// not changed.
+    pub change: Option<ChangeState>,
 }
 
-/// A piece of an unfinished upload: position, key, lengths of data and object, state of the hash.
-type PieceRow = (i32, String, i64, i64, Vec<u8>);
+/// What changing the data of an upload goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeState {
+    /// State of the SHA-256 of what the client has sent.
+    pub uploaded_sha256: Vec<u8>,
+    /// State of the CSV.
+    pub csv: Vec<u8>,
+}
+
+/// A piece of an unfinished upload.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = upload_pieces, check_for_backend(diesel::pg::Pg))]
+struct PieceRow {
+    position: i32,
+    object_key: String,
+    size_bytes: i64,
+    stored_bytes: i64,
+    sha256_state: Vec<u8>,
+    uploaded_bytes: Option<i64>,
+    uploaded_sha256_state: Option<Vec<u8>>,
+    csv_state: Option<Vec<u8>>,
+}
 
 impl Store {
     /// Begins to write a piece: notes its attempt, which must happen before the first byte is stored.
@@ -166,39 +189,46 @@ fn start(
         .filter(upload_pieces::upload_id.eq(id))
         .order(upload_pieces::position.desc())
         .limit(RECENT)
-        .select((
-            upload_pieces::position,
-            upload_pieces::object_key,
-            upload_pieces::size_bytes,
-            upload_pieces::stored_bytes,
-            upload_pieces::sha256_state,
-        ))
+        .select(PieceRow::as_select())
         .load(connection)?;
     recent.reverse();
     let unsigned = |column, value: i64| {
         u64::try_from(value).map_err(|error| corrupt("upload_pieces", column, &id, error))
     };
-    let sizes: Vec<u64> =
-        recent.iter().map(|piece| unsigned("size_bytes", piece.2)).collect::<Result<_, _>>()?;
+    let change = recent.last().and_then(PieceRow::change);
+    let sizes = recent.iter().map(|piece| unsigned("size_bytes", piece.size_bytes));
+    let sizes: Vec<u64> = sizes.collect::<Result<_, _>>()?;
     let kept = recent.len() - if may_fold { pieces_to_fold(&sizes) } else { 0 };
-    let begins_at = upload.offset_bytes.saturating_sub(sizes[kept..].iter().sum());
     let position = match (recent.get(kept), recent.last()) {
-        (Some(first_folded), _) => first_folded.0,
-        (None, Some(last)) => last.0 + 1,
+        (Some(first_folded), _) => first_folded.position,
+        (None, Some(last)) => last.position + 1,
         (None, None) => 0,
     };
-    let folded = recent.split_off(kept);
-    let folded = folded.into_iter().map(|(_, object_key, _, stored_bytes, _)| {
-        Ok(StoredPiece { object_key, stored_bytes: unsigned("stored_bytes", stored_bytes)? })
-    });
-    let folded = folded.collect::<Result<_, StoreError>>()?;
+    let (mut folded, mut begins_at) = (Vec::new(), upload.offset_bytes);
+    for piece in recent.split_off(kept) {
+        let stored_bytes = unsigned("stored_bytes", piece.stored_bytes)?;
+        begins_at = begins_at.saturating_sub(unsigned("uploaded_bytes", piece.uploaded())?);
+        folded.push(StoredPiece { object_key: piece.object_key, stored_bytes });
+    }
     let sha256_state = match recent.pop() {
-        Some(before) => Some(before.4),
+        Some(before) => Some(before.sha256_state),
         None if position == 0 => None,
         // All that were looked at are folded: the one before them has the state.
         None => Some(state_before(connection, id, position)?),
     };
-    Ok(PieceStart { length_bytes, position, begins_at, sha256_state, folded })
+    Ok(PieceStart { length_bytes, position, begins_at, sha256_state, folded, change })
+}
+
+impl PieceRow {
+    /// How many bytes the client has sent for it.
+    fn uploaded(&self) -> i64 {
+        self.uploaded_bytes.unwrap_or(self.size_bytes)
+    }
+
+    fn change(&self) -> Option<ChangeState> {
+        let (uploaded_sha256, csv) = (self.uploaded_sha256_state.clone()?, self.csv_state.clone()?);
+        Some(ChangeState { uploaded_sha256, csv })
+    }
 }
 
 fn state_before(connection: &mut PgConnection, id: Uuid, position: i32) -> Result<Vec<u8>, StoreError> {

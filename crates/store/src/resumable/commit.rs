@@ -4,12 +4,12 @@ use archive::gzip::Digest;
 use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, PgConnection, QueryDsl as _, RunQueryDsl as _, sql_types};
 use domain::{
-    Answer, StoredData,
+    Answer, StoredData, UploadedData,
     ids::{AttemptId, ExportId, ResourceId, UploadId},
 };
 use uuid::Uuid;
 
-use super::{UploadRow, lock, mark_of, signed};
+use super::{ChangeState, UploadRow, lock, mark_of, signed};
 use crate::{
     answers::{AnswerOutcome, lock_live_export, settle},
     error::{StoreError, corrupt},
@@ -32,10 +32,13 @@ pub struct FinishedPiece {
     pub resource_id: ResourceId,
     /// Its place; the pieces from here on are replaced by it.
     pub position: i32,
-    /// Its object. The SHA-256 is that of all of the upload up to its end, the rest is about its own bytes.
+    /// Its object, and what was uploaded where it was changed. A SHA-256 is that of all of the upload up to its
+    /// end, the rest is about its own bytes.
     pub data: StoredData,
     /// What the SHA-256 goes on from behind it.
     pub sha256_state: Vec<u8>,
+    /// What changing the data goes on from behind it, where it was changed.
+    pub change: Option<ChangeState>,
     /// Until when the upload counts as an answer under way unless more arrives.
     pub counts_until: DateTime<Utc>,
     /// When the upload will be given up unless more arrives.
@@ -101,8 +104,8 @@ fn add(
         uploads::delete_object(connection, object_key, now)?;
     }
     insert(connection, row.id, piece)?;
-    let folded_bytes: i64 = replaced.iter().map(|(_, size)| size).sum();
-    let offset = row.offset_bytes - folded_bytes + signed(piece.data.size_bytes);
+    let folded_bytes: i64 = replaced.iter().map(|(_, uploaded)| uploaded).sum();
+    let offset = row.offset_bytes - folded_bytes + signed(piece.data.uploaded().size_bytes);
     diesel::update(resumable_uploads::table.find(row.id))
         .set((
             resumable_uploads::offset_bytes.eq(offset),
@@ -111,7 +114,7 @@ fn add(
         ))
         .execute(connection)?;
     if row.length_bytes == Some(offset) {
-        return finish(connection, locked, row.id, piece, now).map(PieceOutcome::Answered);
+        return finish(connection, locked, row, piece, now).map(PieceOutcome::Answered);
     }
     diesel::update(upload_attempts::table.find(mark_of(piece.upload).as_uuid()))
         .set((
@@ -123,7 +126,7 @@ fn add(
     Ok(PieceOutcome::Kept)
 }
 
-/// Removes the pieces from `position` on; their keys and the lengths of their data.
+/// Removes the pieces from `position` on; their keys, and how many bytes were uploaded for them.
 fn remove_pieces(
     connection: &mut PgConnection,
     upload: Uuid,
@@ -132,13 +135,15 @@ fn remove_pieces(
     let from_here = upload_pieces::table
         .filter(upload_pieces::upload_id.eq(upload))
         .filter(upload_pieces::position.ge(position));
-    let removed = diesel::delete(from_here)
-        .returning((upload_pieces::object_key, upload_pieces::size_bytes))
+    let removed: Vec<(String, i64, Option<i64>)> = diesel::delete(from_here)
+        .returning((upload_pieces::object_key, upload_pieces::size_bytes, upload_pieces::uploaded_bytes))
         .get_results(connection)?;
-    Ok(removed)
+    Ok(removed.into_iter().map(|(key, size, uploaded)| (key, uploaded.unwrap_or(size))).collect())
 }
 
 fn insert(connection: &mut PgConnection, upload: Uuid, piece: &FinishedPiece) -> Result<(), StoreError> {
+    let change = piece.change.as_ref();
+    let uploaded_bytes = piece.data.changed_from.map(|uploaded| signed(uploaded.size_bytes));
     diesel::insert_into(upload_pieces::table)
         .values((
             upload_pieces::upload_id.eq(upload),
@@ -148,6 +153,9 @@ fn insert(connection: &mut PgConnection, upload: Uuid, piece: &FinishedPiece) ->
             upload_pieces::stored_bytes.eq(signed(piece.data.stored_bytes)),
             upload_pieces::crc32.eq(i64::from(piece.data.crc32)),
             upload_pieces::sha256_state.eq(&piece.sha256_state),
+            upload_pieces::uploaded_bytes.eq(uploaded_bytes),
+            upload_pieces::uploaded_sha256_state.eq(change.map(|state| &state.uploaded_sha256)),
+            upload_pieces::csv_state.eq(change.map(|state| &state.csv)),
         ))
         .execute(connection)?;
     Ok(())
@@ -157,11 +165,13 @@ fn insert(connection: &mut PgConnection, upload: Uuid, piece: &FinishedPiece) ->
 fn finish(
     connection: &mut PgConnection,
     locked: &LockedExport,
-    upload: Uuid,
+    row: &UploadRow,
     last: &FinishedPiece,
     now: DateTime<Utc>,
 ) -> Result<AnswerOutcome, StoreError> {
-    let data = data_of(connection, upload, last.data.sha256)?;
+    let (upload, length_bytes) = (row.id, row.length_bytes.unwrap_or_default().unsigned_abs());
+    let uploaded = last.data.changed_from.map(|last| UploadedData { size_bytes: length_bytes, ..last });
+    let data = StoredData { changed_from: uploaded, ..data_of(connection, upload, last.data.sha256)? };
     // Before its source is settled, which may freeze the archive.
     hand_over_further(connection, upload, last)?;
     let outcome = settle(connection, locked, last.resource_id, Answer::Data(data), now)?;

@@ -82,6 +82,7 @@ impl<'a> Upload<'a> {
             position: start.position,
             data,
             sha256_state: vec![u8::try_from(start.position).unwrap()],
+            change: None,
             counts_until: self.fixture.now() + PAUSE,
             expires_at: self.fixture.now() + TimeDelta::hours(1),
         };

@@ -3,11 +3,10 @@
 use domain::ByteSize;
 use e2e::{Customer, SourceApplication, TestApp, expect, refusal};
 use reqwest::Method;
-use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Upload, creation, delivered, rows, text};
-use crate::support::{one_export, one_source, source, source_status, usual, wanted};
+use crate::support::{one_export, source, source_status, usual, wanted};
 
 #[tokio::test]
 async fn s0_tus_a_body_with_another_checksum_does_not_count() {
@@ -107,20 +106,5 @@ async fn s0_tus_a_client_is_told_what_is_spoken_and_may_do_with_post_alone() {
     let post = post.header("upload-offset", 0).header("content-type", "application/offset+octet-stream");
     expect(post.body("[1]").send().await, 204).await;
     assert_eq!(delivered(&app.download(&export).await, &export), "[1]");
-    app.end().await;
-}
-
-#[tokio::test]
-async fn s0_tus_csv_that_is_changed_for_spreadsheets_comes_in_one_request() {
-    let app = TestApp::start().await;
-    let mut wanted = one_source();
-    wanted["format"] = json!("csv");
-    wanted["sources"][0]["csv"] = json!({"formula_guard": true});
-    let export = app.create(&Customer::new(), &wanted).await;
-    let refused = refusal(creation(&app, &export).header("upload-length", 5).send().await, 400).await;
-    assert!(refused.starts_with("the CSV of this source is changed for spreadsheets"), "{refused}");
-    expect(app.upload(&export.sources[0], "a\n=1\n").await, 202).await;
-    let archive = app.download(&export).await;
-    assert_eq!(archive.text(&format!("{}.csv", export.sources[0].id)), "a\n'=1\n");
     app.end().await;
 }

@@ -62,7 +62,7 @@ pub(crate) async fn append_to_upload(
         return Err(ResumableError::OtherMediaType.into());
     }
     let limit = api.max_upload_bytes(&caller.0, &resource.resource)?;
-    let appending = Appending::next(&req, path, upload.0, limit)?;
+    let appending = Appending::next(&req, path, upload.0, resource.csv, limit)?;
     limit::check(&api, path, appending.length_bytes, limit).await?;
     let (body, expires_at) = (appending.body(payload, &limits), api.clock.now() + api.resumable_expiry);
     let offset_bytes = to_its_end(async move { append(&api, appending, body).await }).await?;

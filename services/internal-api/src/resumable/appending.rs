@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, web::Payload};
 use bytes::Bytes;
-use domain::{ByteSize, ids::UploadId};
+use domain::{ByteSize, CsvOptions, ids::UploadId};
 use futures_util::{Stream, TryStreamExt as _};
 use service::http::{BodyLimits, BodyStream};
 
@@ -14,6 +14,8 @@ use crate::{error::BodyError, target::SourcePath};
 pub(super) struct Appending {
     pub(super) path: SourcePath,
     pub(super) upload: UploadId,
+    /// How its data is changed on its way.
+    pub(super) csv: CsvOptions,
     /// The most bytes that the upload may have.
     pub(super) limit: ByteSize,
     /// Where it goes on.
@@ -32,14 +34,15 @@ impl Appending {
         req: &HttpRequest,
         path: SourcePath,
         upload: UploadId,
+        csv: CsvOptions,
         limit: ByteSize,
         length_bytes: Option<u64>,
     ) -> Result<Option<Self>, ResumableError> {
         if !headers::is_data(req.headers()) && length_bytes != Some(0) {
             return Ok(None);
         }
-        let appending =
-            Self { path, upload, limit, offset_bytes: 0, length_bytes, body_bytes: None, checksum: None };
+        let (offset_bytes, body_bytes, checksum) = (0, None, None);
+        let appending = Self { path, upload, csv, limit, offset_bytes, length_bytes, body_bytes, checksum };
         appending.with_body_of(req).map(Some)
     }
 
@@ -48,14 +51,15 @@ impl Appending {
         req: &HttpRequest,
         path: SourcePath,
         upload: UploadId,
+        csv: CsvOptions,
         limit: ByteSize,
     ) -> Result<Self, ResumableError> {
         const OFFSET: &str = "Upload-Offset";
         let offset_bytes =
             headers::bytes(req.headers(), OFFSET)?.ok_or(ResumableError::InvalidHeader(OFFSET))?;
         let length_bytes = headers::bytes(req.headers(), "Upload-Length")?;
-        let appending =
-            Self { path, upload, limit, offset_bytes, length_bytes, body_bytes: None, checksum: None };
+        let (body_bytes, checksum) = (None, None);
+        let appending = Self { path, upload, csv, limit, offset_bytes, length_bytes, body_bytes, checksum };
         appending.with_body_of(req)
     }
 

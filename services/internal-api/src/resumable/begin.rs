@@ -11,7 +11,7 @@ use service::http::{BodyLimits, ErrorBody};
 use store::NewResumableUpload;
 use uuid::Uuid;
 
-use super::{ResumableError, appending::Appending, headers, limit, pieces::append, upload_path::find_source};
+use super::{appending::Appending, headers, limit, pieces::append, upload_path::find_source};
 use crate::{
     api::Api, application::CallingApplication, error::ApiError, target::SourcePath, upload::to_its_end,
 };
@@ -30,8 +30,7 @@ use crate::{
     request_body(content_type = "application/offset+octet-stream", content = Vec<u8>),
     responses(
         (status = 201, description = "The upload goes on at `Location`, from `Upload-Offset`."),
-        (status = 400, description = "The key or a length is missing, a header is wrong, or the source takes no \
-            resumable upload because its CSV is changed for spreadsheets.", body = ErrorBody),
+        (status = 400, description = "The key or a length is missing, or a header is wrong.", body = ErrorBody),
         (status = 401, description = "The key is wrong.", body = ErrorBody),
         (status = 403, description = "The key or the source is another application's.", body = ErrorBody),
         (status = 404, description = "There is no such export or source.", body = ErrorBody),
@@ -48,14 +47,11 @@ pub(crate) async fn begin_resumable_upload(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let resource = find_source(&api, &caller, path, &req).await?;
-    if resource.csv.any() {
-        return Err(ResumableError::ChangedCsv.into());
-    }
     let (length_bytes, metadata) = (headers::length(req.headers())?, headers::metadata(req.headers())?);
     let limit = api.max_upload_bytes(&caller.0, &resource.resource)?;
     limit::check(&api, path, length_bytes, limit).await?;
     let (upload, expires_at) = (UploadId::random(), api.clock.now() + api.resumable_expiry);
-    let appending = Appending::first(&req, path, upload, limit, length_bytes)?;
+    let appending = Appending::first(&req, path, upload, resource.csv, limit, length_bytes)?;
     begin(&api, path, upload, length_bytes, metadata).await?;
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, format!("{}/{upload}", req.path())));

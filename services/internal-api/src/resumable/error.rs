@@ -19,8 +19,6 @@ pub(crate) enum ResumableError {
     InvalidHeader(&'static str),
     #[error("either Upload-Length or Upload-Defer-Length: 1 is required")]
     NoLength,
-    #[error("the CSV of this source is changed for spreadsheets as it arrives: upload it in one request")]
-    ChangedCsv,
     #[error("Upload-Length is not what it was, or less than what has arrived")]
     OtherLength,
     #[error("the upload has more bytes than its Upload-Length")]
@@ -50,7 +48,6 @@ impl From<ResumableError> for HttpError {
             ResumableError::NotAnUploadId(_)
             | ResumableError::InvalidHeader(_)
             | ResumableError::NoLength
-            | ResumableError::ChangedCsv
             | ResumableError::OtherLength
             | ResumableError::BeyondLength
             | ResumableError::UnknownChecksum => Self::bad_request(message),

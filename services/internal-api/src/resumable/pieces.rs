@@ -1,18 +1,17 @@
 //! From the body of a request to durable pieces of an upload.
 
-use std::error::Error;
-
-use archive::zip::Segment;
 use blobs::{HashState, ObjectKey, StoredObject, object_key};
 use bytes::Bytes;
 use chrono::TimeDelta;
-use domain::{StoredData, StoredPiece, ids::AttemptId};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future::Either, stream};
-use receive::{DeliveryError, Received, inflate};
+use domain::{StoredData, UploadedData, ids::AttemptId};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use receive::{DeliveryError, Received, change_piece, limit_after};
 use service::http::HttpError;
-use store::{AnswerOutcome, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome, PieceRequest, PieceStart};
+use store::{
+    AnswerOutcome, ChangeState, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome, PieceRequest, PieceStart,
+};
 
-use super::{ResumableError, appending::Appending, cut_body::CutBody, limit};
+use super::{ResumableError, appending::Appending, cut_body::CutBody, folded, limit};
 use crate::{
     api::Api,
     error::{ApiError, BodyError},
@@ -32,8 +31,13 @@ struct Piece {
     start: PieceStart,
 }
 
-/// The bytes of a piece that is stored, and the hash to go on from.
-type Stored = (StoredObject, HashState);
+/// A piece that is stored, and what to go on from behind it.
+struct Stored {
+    object: StoredObject,
+    hash: HashState,
+    /// What of the upload has come until its end and where to go on from, when its CSV is changed.
+    changed: Option<(UploadedData, ChangeState)>,
+}
 
 /// Adds `body` to an upload and returns how many bytes of that are durable then.
 ///
@@ -49,7 +53,7 @@ where
         refuse_too_long(api, &appending, &piece).await?;
         let Some(stored) = try_store(api, &appending, &piece, &mut body).await? else { break };
         service::failpoint!("internal-api::piece-stored");
-        offset = piece.start.begins_at + stored.0.size_bytes;
+        offset = stored.ends_at(&piece);
         let finished = commit(api, &appending, piece, stored).await?;
         service::failpoint!("internal-api::piece-committed");
         if finished || body.is_at_end().await {
@@ -153,11 +157,24 @@ where
     }
     let before = start.sha256_state.as_deref().map_or(Ok(HashState::default()), HashState::from_bytes);
     let before = before.map_err(HttpError::internal)?;
-    let most = start.length_bytes.unwrap_or(appending.limit.bytes()).saturating_sub(start.begins_at);
     let whole = body.has_checksum();
     let arriving = body.piece(if whole { u64::MAX } else { api.resumable_piece.bytes() });
-    let data = read_back(api, &start.folded).chain(arriving.inspect_ok(|bytes| received.add(bytes.len())));
-    let stored = api.blobs.put_piece(key, data, most, &api.receiver.journal(*attempt), before).await;
+    let arriving = arriving.inspect_ok(|bytes| received.add(bytes.len()));
+    let most = start.length_bytes.unwrap_or(appending.limit.bytes());
+    let (folded, journal) = (folded::read_back(api, &start.folded), api.receiver.journal(*attempt));
+    let stored = if appending.csv.any() {
+        let (state, ends_at) = (start.change.as_ref(), start.length_bytes);
+        let change = change_piece(arriving, appending.csv, *offset_bytes, state, ends_at, most);
+        let (data, changed) = change.map_err(HttpError::internal)?;
+        let data = folded.chain(data);
+        let stored = Box::pin(api.blobs.put_piece(key, data, limit_after(most), &journal, before)).await;
+        stored.map(|(object, hash)| Stored { object, hash, changed: changed.take() })
+    } else {
+        let most = most.saturating_sub(start.begins_at);
+        let data = folded.chain(arriving);
+        let stored = Box::pin(api.blobs.put_piece(key, data, most, &journal, before)).await;
+        stored.map(|(object, hash)| Stored { object, hash, changed: None })
+    };
     let stored = stored.map_err(|error| {
         ApiError::of_delivery(api, appending.path, DeliveryError::of_put(error, appending.limit))
     })?;
@@ -168,51 +185,47 @@ where
     Ok(Some(stored))
 }
 
-/// The data of pieces that the next one takes in. Such pieces are small and few.
-fn read_back(api: &Api, folded: &[StoredPiece]) -> impl Stream<Item = Result<Bytes, BodyError>> + use<> {
-    if folded.is_empty() {
-        return Either::Left(stream::empty());
+impl Stored {
+    /// How many bytes of the upload there are with it.
+    fn ends_at(&self, piece: &Piece) -> u64 {
+        match &self.changed {
+            Some((uploaded, _)) => uploaded.size_bytes,
+            None => piece.start.begins_at + self.object.size_bytes,
+        }
     }
-    let segments = folded
-        .iter()
-        .map(|piece| Segment::Object { key: piece.object_key.as_str().into(), range: 0..piece.stored_bytes });
-    let (blobs, segments) = (api.blobs.clone(), segments.collect());
-    let bytes = stream::once(async move { blobs.open(segments).await }).try_flatten();
-    let bytes = bytes.map_err(|error| interrupted(&error)).boxed_local();
-    Either::Right(inflate(bytes).map_err(|error| match error {
-        BodyError::NotGzip(error) => interrupted(&error),
-        error => error,
-    }))
-}
 
-fn interrupted(error: &(dyn Error + 'static)) -> BodyError {
-    tracing::error!(error, "a piece of an upload cannot be read back");
-    BodyError::Interrupted
+    fn data(self, piece: &Piece) -> (StoredData, Vec<u8>, Option<ChangeState>) {
+        let Self { object, hash, changed } = self;
+        let (uploaded, change) = changed.unzip();
+        let of_piece = |all: UploadedData| UploadedData {
+            size_bytes: all.size_bytes.saturating_sub(piece.start.begins_at),
+            ..all
+        };
+        let data = StoredData {
+            object_key: object.key.as_str().to_owned(),
+            size_bytes: object.size_bytes,
+            stored_bytes: object.stored_bytes,
+            crc32: object.crc32,
+            sha256: object.sha256,
+            changed_from: uploaded.map(of_piece),
+        };
+        (data, hash.to_bytes(), change)
+    }
 }
 
 /// Makes a piece count. True when it was the last, and the source has its answer.
-async fn commit(
-    api: &Api,
-    appending: &Appending,
-    piece: Piece,
-    (stored, hash): Stored,
-) -> Result<bool, ApiError> {
+async fn commit(api: &Api, appending: &Appending, piece: Piece, stored: Stored) -> Result<bool, ApiError> {
     let (path, now) = (appending.path, api.clock.now());
+    let (data, sha256_state, change) = stored.data(&piece);
     let finished = FinishedPiece {
         upload: appending.upload,
         attempt: piece.attempt,
         export_id: path.export_id,
         resource_id: path.resource_id,
         position: piece.start.position,
-        data: StoredData {
-            object_key: stored.key.as_str().to_owned(),
-            size_bytes: stored.size_bytes,
-            stored_bytes: stored.stored_bytes,
-            crc32: stored.crc32,
-            sha256: stored.sha256,
-            changed_from: None,
-        },
-        sha256_state: hash.to_bytes(),
+        data,
+        sha256_state,
+        change,
         counts_until: now + api.resumable_pause,
         expires_at: now + api.resumable_expiry,
     };
