@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_source;
-mod demo;
+mod examples;
 mod fault;
 mod faults;
 mod program;
