@@ -7,6 +7,7 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use toml::{Table, Value};
 
 use crate::data_folder::{DataFolder, write_private};
 
@@ -18,12 +19,8 @@ pub(crate) const DEMO_RESOURCES: [&str; 3] = ["packages", "processes", "mounts"]
 /// The platform itself, answered by `examples/sql-source` where that is asked for.
 pub(crate) const PLATFORM: &str = "platform";
 
-/// The second one is answered by nobody: for trying uploads by hand.
-const KNOWN: [(&str, &[&str]); 3] = [
-    (DEMO, &DEMO_RESOURCES),
-    ("exampleApplication", &["exampleResource", "anotherExampleResource"]),
-    (PLATFORM, &["exports", "sources"]),
-];
+/// The registry without its keys.
+const REGISTRY: &str = include_str!("../applications.toml");
 
 /// An application with the key that it calls the internal API with.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +29,9 @@ pub(crate) struct Application {
     pub(crate) psk: String,
     /// What customers may ask for.
     pub(crate) resources: Vec<String>,
+    /// Its section of the registry, without the key.
+    #[serde(skip)]
+    pub(crate) entry: Table,
 }
 
 impl Application {
@@ -44,6 +44,11 @@ impl Application {
 /// The applications by name.
 pub(crate) type Applications = BTreeMap<String, Application>;
 
+#[derive(Deserialize)]
+struct Registry {
+    applications: BTreeMap<String, Table>,
+}
+
 #[derive(Default, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Keys(BTreeMap<String, String>);
@@ -54,6 +59,7 @@ struct Keys(BTreeMap<String, String>);
 /// # Errors
 /// When the file cannot be read or written.
 pub(crate) fn load(folder: &DataFolder) -> Result<Applications> {
+    let Registry { applications } = toml::from_str(REGISTRY).context("applications.toml")?;
     let path = folder.entry("keys.json");
     let mut keys = match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).with_context(|| path.display().to_string())?,
@@ -61,19 +67,21 @@ pub(crate) fn load(folder: &DataFolder) -> Result<Applications> {
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     let known_before = keys.0.len();
-    for (name, _) in KNOWN {
+    for name in applications.keys() {
         if !keys.0.contains_key(name) {
-            keys.0.insert(name.to_owned(), random_key()?);
+            keys.0.insert(name.clone(), random_key()?);
         }
     }
     if keys.0.len() != known_before {
         write_private(&path, &serde_json::to_vec_pretty(&keys)?)?;
     }
-    let with_key = |(name, resources): (&str, &[&str])| {
-        let psk = keys.0.get(name).cloned().unwrap_or_default();
-        (name.to_owned(), Application { psk, resources: resources.iter().map(ToString::to_string).collect() })
+    let with_key = |(name, entry): (String, Table)| {
+        let psk = keys.0.get(&name).cloned().unwrap_or_default();
+        let resources = entry.get("resources").and_then(Value::as_table);
+        let resources = resources.map(|resources| resources.keys().cloned().collect()).unwrap_or_default();
+        (name, Application { psk, resources, entry })
     };
-    Ok(KNOWN.into_iter().map(with_key).collect())
+    Ok(applications.into_iter().map(with_key).collect())
 }
 
 /// 256 random bits, hexadecimal.
@@ -104,7 +112,6 @@ mod tests {
         let folder = DataFolder::open(temp.path()).unwrap();
         let first = load(&folder).unwrap();
         let second = load(&folder).unwrap();
-        assert_eq!(first.len(), KNOWN.len());
         for (name, application) in &first {
             assert_eq!(application.psk.len(), 64);
             assert_eq!(second.get(name).map(|known| &known.psk), Some(&application.psk));
@@ -115,8 +122,32 @@ mod tests {
     }
 
     #[test]
+    fn customers_can_read_about_everything_that_is_offered() {
+        let temp = tempfile::tempdir().unwrap();
+        let applications = load(&DataFolder::open(temp.path()).unwrap()).unwrap();
+        assert_eq!(applications.keys().collect::<Vec<_>>(), ["exampleApplication", DEMO, PLATFORM]);
+        let said = |entry: &Table, name| {
+            entry.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+        };
+        for (name, application) in &applications {
+            for part in ["title", "owner", "contact", "documentation", "documentation_url"] {
+                assert!(said(&application.entry, part), "{name}: {part}");
+            }
+            assert!(application.resources.len() > 1, "{name}");
+            for resource in &application.resources {
+                let entry = application.entry["resources"][resource].as_table().unwrap();
+                assert!(said(entry, "title"), "{name}: {resource}");
+            }
+        }
+        for resource in DEMO_RESOURCES {
+            assert!(applications[DEMO].resources.iter().any(|known| known == resource), "{resource}");
+        }
+    }
+
+    #[test]
     fn services_get_to_know_the_hash_of_a_key() {
-        let application = Application { psk: "abc".to_owned(), resources: Vec::new() };
+        let psk = "abc".to_owned();
+        let application = Application { psk, resources: Vec::new(), entry: Table::new() };
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(application.key_hash(), known);
     }

@@ -115,10 +115,8 @@ fn addresses(listeners: &Listeners, standalone: bool) -> Table {
 
 fn application_sections(applications: &Applications) -> Table {
     let section = |(name, application): (&String, &crate::applications::Application)| {
-        let mut table = Table::new();
+        let mut table = application.entry.clone();
         table.insert("keys_sha256".to_owned(), Value::Array(vec![Value::String(application.key_hash())]));
-        let bare = |name: &String| (name.clone(), Value::Table(Table::new()));
-        table.insert("resources".to_owned(), Value::Table(application.resources.iter().map(bare).collect()));
         (name.clone(), Value::Table(table))
     };
     applications.iter().map(section).collect()
@@ -170,7 +168,8 @@ mod tests {
     use crate::applications::Application;
 
     fn chosen() -> Settings {
-        let application = Application { psk: "abc".to_owned(), resources: vec!["packages".to_owned()] };
+        let (psk, entry) = ("abc".to_owned(), toml! { title = "Inventory" });
+        let application = Application { psk, resources: Vec::new(), entry };
         let applications = BTreeMap::from([("inventory".to_owned(), application)]);
         Settings::choose(&Listeners::from([1, 2, 3, 4, 5, 6, 8, 7]), &applications, None)
     }
@@ -186,6 +185,7 @@ mod tests {
         assert_eq!(table["standalone"]["ops_listen"].as_str(), Some("127.0.0.1:7"));
         let hash = table["applications"]["inventory"]["keys_sha256"][0].as_str().unwrap();
         assert!(hash.starts_with("ba7816bf"), "{hash}");
+        assert_eq!(table["applications"]["inventory"]["title"].as_str(), Some("Inventory"));
         assert!(!text.contains("\"abc\""));
     }
 

@@ -1,15 +1,18 @@
 //! The launcher with the real programs, as `scripts/run` calls it.
 
 use std::fs;
+use std::io::{Cursor, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
 use testkit::{Process, poll_until};
+use zip::ZipArchive;
 
 /// Starting a JVM and everything else beside other tests takes its time.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -64,6 +67,21 @@ fn own_addresses(services: bool) -> Result<String> {
     ))
 }
 
+/// `{"identity":{"org_id":"1","type":"User","user":{"username":"jdoe"}}}`
+const JDOE: &str =
+    "eyJpZGVudGl0eSI6eyJvcmdfaWQiOiIxIiwidHlwZSI6IlVzZXIiLCJ1c2VyIjp7InVzZXJuYW1lIjoiamRvZSJ9fX0=";
+
+/// A call of the customers' API that `ready` tells of.
+fn call(ready: &Value, method: Method, path: &str) -> Result<RequestBuilder> {
+    let url = ready["public_url"].as_str().context("no public_url")?;
+    let client = Client::builder().no_proxy().build()?;
+    Ok(client.request(method, format!("{url}/api/export/v1{path}")).header("x-rh-identity", JDOE))
+}
+
+async fn json_of(request: RequestBuilder) -> Result<Value> {
+    Ok(request.send().await?.error_for_status()?.json().await?)
+}
+
 fn pid_of(ready: &Value, service: &str) -> Option<i32> {
     ready["pids"][service].as_i64().and_then(|pid| i32::try_from(pid).ok())
 }
@@ -102,6 +120,50 @@ async fn a_run_that_is_stopped_before_its_only_export_fails() -> Result<()> {
 }
 
 #[tokio::test]
+async fn customers_read_what_they_may_ask_for() -> Result<()> {
+    let mut run = Run::start(&["--no-demo"])?;
+    let ready = run.ready(|_| true).await?;
+    let offered = json_of(call(&ready, Method::GET, "/applications")?).await?;
+    let offered = offered["data"].as_array().context("no applications")?;
+    assert_eq!(offered.len(), 3);
+    for application in offered {
+        assert_ne!(application["title"], application["application"]);
+        assert!(application["documentation"].as_str().is_some_and(|text| text.contains("export")));
+        assert!(application["documentation_url"].is_string());
+        for resource in application["resources"].as_array().context("no resources")? {
+            assert_ne!(resource["title"], resource["resource"]);
+        }
+    }
+    assert!(run.process.terminate(LIMIT).await?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_the_sql_source_customers_export_the_list_of_their_exports() -> Result<()> {
+    let mut run = Run::start(&["--sql-source", "--no-demo"])?;
+    let ready = run.ready(|_| true).await?;
+    let source = json!({"application": "platform", "resource": "exports", "filters": {"status": "pending"}});
+    let body = json!({"name": "All of mine", "format": "json", "sources": [source]});
+    let created = json_of(call(&ready, Method::POST, "/exports")?.json(&body)).await?;
+    let export = format!("/exports/{}", created["id"].as_str().context("no id")?);
+    poll_until(LIMIT, async || {
+        let status = json_of(call(&ready, Method::GET, &format!("{export}/status"))?).await?;
+        ensure!(status["status"] != "failed", "{status}");
+        Ok((status["status"] == "complete").then_some(()))
+    })
+    .await
+    .with_context(|| run.process.log().unwrap_or_default())?;
+    let archive = call(&ready, Method::GET, &export)?.send().await?.error_for_status()?.bytes().await?;
+    let source = created["sources"][0]["id"].as_str().context("no source")?;
+    let mut rows = String::new();
+    ZipArchive::new(Cursor::new(archive))?.by_name(&format!("{source}.json"))?.read_to_string(&mut rows)?;
+    let rows: Value = serde_json::from_str(&rows)?;
+    assert_eq!((&rows[0]["id"], &rows[0]["name"]), (&created["id"], &json!("All of mine")));
+    assert!(run.process.terminate(LIMIT).await?.success());
+    Ok(())
+}
+
+#[tokio::test]
 async fn one_of_the_separate_services_that_is_killed_comes_back_and_the_others_stay() -> Result<()> {
     const SERVICES: [&str; 5] = ["public-api", "internal-api", "dispatcher", "expiry-reaper", "intake"];
     let mut run = Run::start(&["--services", "--no-demo"])?;
@@ -123,7 +185,8 @@ async fn a_killed_service_comes_back_and_the_ready_file_follows_it() -> Result<(
     let mut run = Run::start(&["--no-demo"])?;
     let ready = run.ready(|_| true).await?;
     assert_eq!(ready["mode"], "standalone");
-    assert_eq!(ready["applications"]["exampleApplication"]["resources"][1], "anotherExampleResource");
+    let offered = ready["applications"]["exampleApplication"]["resources"].as_array();
+    assert!(offered.is_some_and(|offered| offered.contains(&json!("anotherExampleResource"))), "{ready}");
     assert_eq!(fs::metadata(run.ready_file())?.permissions().mode() & 0o777, 0o600);
 
     let first = pid_of(&ready, "standalone").context("no process id")?;
