@@ -18,6 +18,7 @@ mod scenarios;
 mod server;
 mod stage;
 mod target;
+mod upload;
 mod wiring;
 
 use std::{
@@ -30,6 +31,7 @@ use tokio::time::timeout;
 
 pub use arguments::Arguments;
 use arguments::ReportFormat;
+use case::Case;
 use check::Check;
 use credential::Credential;
 use kafka::Kafka;
@@ -128,7 +130,7 @@ async fn play(
 /// Adds what can be said only at the end, and a line for what was not looked at.
 fn conclude(stage: &mut Stage<'_>) {
     let state = stage.ledger.state();
-    if state.cases.values().any(|case| !case.attempts.is_empty()) || !state.strays.is_empty() {
+    if state.cases.values().any(Case::was_called) || !state.strays.is_empty() {
         for (check, finding) in judge::judge(&state, &stage.watched, stage.limit()) {
             stage.note(check, finding);
         }

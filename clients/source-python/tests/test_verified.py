@@ -21,6 +21,16 @@ def test_the_sample_is_verified(
     verify(platform, account, listen, tmp_path / "key", "os-release", '{"name": "ID"}')
 
 
+def test_the_sample_is_verified_when_it_uploads_in_pieces_s0_tus(
+    platform: Platform, account: Account, program: Callable[..., Program], tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(account.key)
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    program(SAMPLE, {"INTERNAL_URL": f"http://{listen}", "RESUMABLE": "true"})
+    report = verify(platform, account, listen, tmp_path / "key", "os-release", '{"name": "ID"}')
+    assert "pass  resumable " in report, report
+
+
 def test_the_application_that_the_guide_shows_is_verified(
     platform: Platform, account: Account, program: Callable[..., Program], tmp_path: Path
 ) -> None:
@@ -32,7 +42,7 @@ def test_the_application_that_the_guide_shows_is_verified(
 
 def verify(
     platform: Platform, account: Account, listen: str, key_file: Path, resource: str, filters: str
-) -> None:
+) -> str:
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     command: list[str | Path] = [target / "debug/exportctl", "verify-source"]
     command += ["--application", account.application, "--resource", resource, "--filters", filters]
@@ -41,3 +51,4 @@ def verify(
     verified = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert " 0 failed, 0 warnings" in verified.stdout, verified.stdout
+    return verified.stdout

@@ -1,14 +1,20 @@
 //! One request, how its posts are met, and what came of it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::{content::Content, request::Request};
+use super::{content::Content, request::Request, upload::Upload};
 
 /// Most posts of one case; an application that sends again without a pause would fill the memory.
 const MAX_ATTEMPTS: usize = 1000;
+/// Most resumable uploads of one case. Each is a file.
+const MAX_UPLOADS: usize = 50;
 
 /// How one post is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +86,10 @@ pub(crate) struct Head {
     pub(crate) content_type: Option<String>,
     /// The header, in lower case; None for plain data.
     pub(crate) content_encoding: Option<String>,
-    /// Sent in chunks, without a length.
+    /// Sent in chunks, without a length, or in pieces.
     pub(crate) chunked: bool,
+    /// The resumable upload that it adds to, and from which byte.
+    pub(crate) piece: Option<(Uuid, u64)>,
 }
 
 /// An error report.
@@ -165,8 +173,15 @@ pub(crate) struct Case {
     pub(crate) purpose: String,
     /// When.
     pub(crate) asked: Instant,
-    /// Its posts, in the order of their heads.
+    /// Its posts, in the order of their heads. The requests of a resumable upload are one, from its beginning or a
+    /// failure to the next failure or its end.
     pub(crate) attempts: Vec<Attempt>,
+    /// The heads of all requests of resumable uploads.
+    pub(crate) calls: Vec<Head>,
+    /// Its resumable uploads.
+    pub(crate) uploads: BTreeMap<Uuid, Upload>,
+    /// The first request of a resumable upload that was not as the protocol has it, and why.
+    pub(crate) misuse: Option<String>,
     /// The answer that was taken, by which attempt, and when.
     pub(crate) settled: Option<(Settled, usize, Instant)>,
     /// Whether the event was sent again.
@@ -184,6 +199,9 @@ impl Case {
             purpose: purpose.to_owned(),
             asked: Instant::now(),
             attempts: Vec::new(),
+            calls: Vec::new(),
+            uploads: BTreeMap::new(),
+            misuse: None,
             settled: None,
             copied: false,
             released: false,
@@ -207,6 +225,22 @@ impl Case {
         Some((self.attempts.len() - 1, self.script.next()))
     }
 
+    /// Keeps the head of a request of a resumable upload.
+    pub(crate) fn note_call(&mut self, head: Head) {
+        if self.calls.len() < MAX_ATTEMPTS {
+            self.calls.push(head);
+        }
+    }
+
+    /// Keeps a resumable upload that begins. False when there were too many.
+    pub(crate) fn begin_upload(&mut self, id: Uuid, upload: Upload) -> bool {
+        let room = self.uploads.len() < MAX_UPLOADS;
+        if room {
+            self.uploads.insert(id, upload);
+        }
+        room
+    }
+
     /// What the platform would answer to a post that was received; a first good answer settles the source.
     pub(crate) fn settle(&mut self, attempt: usize) -> u16 {
         let answer = match self.attempts.get(attempt).map(|attempt| attempt.body.clone()) {
@@ -224,6 +258,11 @@ impl Case {
             Some((known, ..)) if same(known, &answer) => 202,
             Some(_) => 410,
         }
+    }
+
+    /// Whether anything came for it.
+    pub(crate) fn was_called(&self) -> bool {
+        !self.attempts.is_empty() || !self.calls.is_empty()
     }
 
     /// Whether an answer is due in time, once.

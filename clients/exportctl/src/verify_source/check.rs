@@ -53,6 +53,8 @@ pub enum Check {
     Slow,
     /// A broken connection is not the end of the answer.
     Cut,
+    /// A resumable upload goes on where it broke off.
+    Resumable,
     /// 503 is not the end of the answer.
     Unavailable,
     /// Retry-After is waited for.
@@ -97,6 +99,7 @@ impl Check {
             Self::Once | Self::Refusals => "S0-47c",
             Self::OtherApplication => "S0-52",
             Self::Cut => "S0-48",
+            Self::Resumable => "S0-tus",
             Self::Encoding
             | Self::Streaming
             | Self::Slow
@@ -133,6 +136,7 @@ impl Check {
             Self::TwoAtOnce => "answers two requests that come together",
             Self::Slow => "waits for a platform that is slow",
             Self::Cut => "sends again after a broken connection",
+            Self::Resumable => "goes on with a resumable upload where it broke off",
             Self::Unavailable => "sends again after 503",
             Self::RetryAfter => "waits as long as Retry-After says",
             Self::Backoff => "waits longer after each failure",

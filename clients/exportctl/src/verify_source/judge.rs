@@ -1,6 +1,7 @@
 //! What can be said only at the end, from everything that came.
 
 mod posts;
+mod resumable;
 mod silence;
 
 use std::collections::BTreeMap;
@@ -26,8 +27,11 @@ pub(crate) fn judge(
         (Check::Once, silence::once(state)),
         (Check::InTime, silence::in_time(state, limit)),
     ];
+    let cases_of = |ids: &[Uuid]| ids.iter().filter_map(|id| state.cases.get(id)).collect::<Vec<_>>();
+    let cut = watched.get(&Check::Resumable).map_or(Vec::new(), |ids| cases_of(ids));
+    findings.push((Check::Resumable, resumable::resumable(state, &cut)));
     for (check, ids) in watched {
-        let cases: Vec<_> = ids.iter().filter_map(|id| state.cases.get(id)).collect();
+        let cases = cases_of(ids);
         let finding = match check {
             Check::OtherApplication => silence::other_application(&cases),
             Check::Duplicate => silence::duplicate(&cases),

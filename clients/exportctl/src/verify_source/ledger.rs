@@ -145,7 +145,8 @@ impl Ledger {
         self.with_case(export_id, |case| case.attempts.get_mut(attempt).map(change));
     }
 
-    fn with_case<T>(&self, export_id: Uuid, change: impl FnOnce(&mut Case) -> T) -> Option<T> {
+    /// Changes a case; None when there is none.
+    pub(crate) fn with_case<T>(&self, export_id: Uuid, change: impl FnOnce(&mut Case) -> T) -> Option<T> {
         self.change(|state| state.cases.get_mut(&export_id).map(change))
     }
 
@@ -176,6 +177,7 @@ mod tests {
             content_type: None,
             content_encoding: None,
             chunked: false,
+            piece: None,
         };
         let answer = |code, expected| {
             let (attempt, behaviour, _) = ledger.begin(id, head.clone()).unwrap();

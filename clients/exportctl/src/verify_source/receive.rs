@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What the platform takes of an application by default (S0-48), in bytes.
-const MAX_BYTES: u64 = 500 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 500 * 1024 * 1024;
 /// The largest error report, in bytes.
 const MAX_REPORT_BYTES: usize = 64 * 1024;
 
@@ -33,6 +33,17 @@ pub(crate) enum Pace {
     Slow,
     /// Not to its end.
     Cut,
+}
+
+/// How a body is read, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// How fast.
+    pub(crate) pace: Pace,
+    /// How long it may bring nothing.
+    pub(crate) idle_timeout: Duration,
+    /// How many bytes it may have.
+    pub(crate) most_bytes: u64,
 }
 
 /// What a body is to be.
@@ -60,9 +71,14 @@ pub(crate) async fn receive(
     if pace == Pace::Cut {
         return Body::Unread;
     }
+    look(file, expected).await
+}
+
+/// Looks at a body that is whole.
+pub(crate) async fn look(file: File, expected: Expected) -> Body {
     let looked = tokio::task::spawn_blocking(move || match expected.action {
         Action::Report => read_report(file, expected.gzip),
-        Action::Upload => content::inspect(file, expected.gzip, &expected.format).map(Body::Data),
+        _ => content::inspect(file, expected.gzip, &expected.format).map(Body::Data),
     });
     match looked.await {
         Ok(Ok(body)) => body,
@@ -85,30 +101,52 @@ fn read_report(mut file: File, gzip: bool) -> io::Result<Body> {
     Ok(Body::Report(ErrorReport::parse(&bytes)))
 }
 
-async fn to_file(mut payload: Payload, pace: Pace, idle_timeout: Duration) -> Result<File, Body> {
-    let failed = |error: io::Error| Body::Broken(format!("it could not be kept: {error}"));
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(failed)?);
+async fn to_file(payload: Payload, pace: Pace, idle_timeout: Duration) -> Result<File, Body> {
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(|error| not_kept(&error))?);
+    add(payload, Reading { pace, idle_timeout, most_bytes: MAX_BYTES }, &mut file, |_| ()).await?;
+    Ok(file.into_std().await)
+}
+
+fn not_kept(error: &io::Error) -> Body {
+    Body::Broken(format!("it could not be kept: {error}"))
+}
+
+/// Adds a body to `file`. `arrived` is told of the bytes that were added, each time how many more.
+///
+/// # Errors
+/// Why not all of the body was added.
+pub(crate) async fn add(
+    mut payload: Payload,
+    reading: Reading,
+    file: &mut tokio::fs::File,
+    mut arrived: impl FnMut(u64),
+) -> Result<(), Body> {
+    let Reading { pace, idle_timeout, most_bytes } = reading;
     let (mut size_bytes, mut rests) = (0_u64, 0);
     loop {
         if pace == Pace::Slow && rests < RESTS {
             sleep(REST).await;
             rests += 1;
         }
-        let chunk: Bytes = match timeout(idle_timeout, payload.next()).await {
+        let mut chunk: Bytes = match timeout(idle_timeout, payload.next()).await {
             Err(_) => return Err(Body::Stalled(idle_timeout)),
             Ok(None) => break,
             Ok(Some(Err(error))) => return Err(Body::Broken(format!("it broke off: {error}"))),
             Ok(Some(Ok(chunk))) => chunk,
         };
+        if pace == Pace::Cut {
+            chunk.truncate(chunk.len() / 2);
+        }
         size_bytes += chunk.len() as u64;
-        if size_bytes > MAX_BYTES {
+        if size_bytes > most_bytes {
             return Err(Body::TooLarge);
         }
+        file.write_all(&chunk).await.map_err(|error| not_kept(&error))?;
+        file.flush().await.map_err(|error| not_kept(&error))?;
+        arrived(chunk.len() as u64);
         if pace == Pace::Cut {
             break;
         }
-        file.write_all(&chunk).await.map_err(failed)?;
     }
-    file.flush().await.map_err(failed)?;
-    Ok(file.into_std().await)
+    Ok(())
 }

@@ -113,6 +113,12 @@ impl Report {
         self.findings.values().filter(|finding| finding.verdict == verdict).count()
     }
 
+    /// The checks that did not simply pass, in order.
+    pub fn not_passed(&self) -> Vec<Check> {
+        let others = self.findings.iter().filter(|(_, finding)| finding.verdict != Verdict::Pass);
+        others.map(|(check, _)| *check).collect()
+    }
+
     /// One JSON object: `application`, `passed`, `stopped` and an array `checks`.
     ///
     /// # Errors

@@ -39,8 +39,9 @@ pub(crate) struct Record {
     pub(crate) payload: Option<Vec<u8>>,
 }
 
+/// An id that nothing else has.
 #[expect(clippy::disallowed_methods, reason = "a program of its own, without the platform's source of ids")]
-fn random_id() -> Uuid {
+pub(crate) fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 

@@ -70,7 +70,7 @@ impl Scenario {
             Self::UnknownFormat => &[Check::UnknownFormat],
             Self::Malformed => &[Check::Malformed, Check::GoesOn],
             Self::Slow => &[Check::Slow],
-            Self::Cut => &[Check::Cut],
+            Self::Cut => &[Check::Cut, Check::Resumable],
             Self::RetryAfter => &[Check::Unavailable, Check::RetryAfter],
             Self::Backoff => &[Check::Backoff],
             Self::Unauthorized => &[Check::Unauthorized],

@@ -1,5 +1,7 @@
 //! The internal API of the run: takes posts as the ledger has it, and notes what came.
 
+mod resumable;
+
 use std::{
     any::Any,
     net::{Shutdown, TcpListener, TcpStream},
@@ -24,7 +26,7 @@ use super::{
     credential::Credential,
     ledger::{Ledger, Stray},
     receive::{Expected, Pace, receive},
-    target::Target,
+    target::{Action, Target},
 };
 
 /// How late a slow platform answers, once it has read.
@@ -81,6 +83,36 @@ struct Post<'a> {
 }
 
 impl Post<'_> {
+    /// How its body is read.
+    fn pace(&self) -> Pace {
+        match self.behaviour {
+            Behaviour::Slow => Pace::Slow,
+            Behaviour::Cut => Pace::Cut,
+            Behaviour::Platform | Behaviour::Refuse(..) | Behaviour::Hold => Pace::Full,
+        }
+    }
+
+    /// Does with a post that was read what its script says.
+    ///
+    /// # Errors
+    /// The answer, when that is not the platform's.
+    async fn follow_script(self, api: &InternalApi, req: &HttpRequest) -> Result<Self, HttpResponse> {
+        match self.behaviour {
+            Behaviour::Refuse(status, retry_after) => return Err(self.answer(status, retry_after)),
+            Behaviour::Cut => {
+                if let Some(Connection(stream)) = req.conn_data() {
+                    // It may be broken already.
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
+                return Err(HttpResponse::InternalServerError().finish());
+            }
+            Behaviour::Slow => tokio::time::sleep(LATE).await,
+            Behaviour::Hold => api.ledger.released(self.export_id, LONGEST_HOLD).await,
+            Behaviour::Platform => {}
+        }
+        Ok(self)
+    }
+
     /// Answers, and notes with what.
     fn answer(mut self, status: u16, retry_after: Option<u64>) -> HttpResponse {
         self.status = Some(status);
@@ -101,9 +133,16 @@ async fn answer(api: web::Data<InternalApi>, req: HttpRequest, payload: web::Pay
     if req.method() == Method::GET && req.path().ends_with("/export/v1/ping") {
         return HttpResponse::Ok().body("pong");
     }
-    match begin(&api, &req) {
-        Some((post, expected)) => meet(&api, &req, payload, post, expected).await,
-        None => refuse(404, None),
+    let Some((head, target)) = find(&api, &req) else { return refuse(404, None) };
+    match target.action {
+        Action::Upload | Action::Report => match begin(&api, head, &target) {
+            Some((post, expected)) => meet(&api, &req, payload, post, expected).await,
+            None => refuse(404, None),
+        },
+        Action::Begin | Action::Resume(_) => {
+            let call = resumable::Call { api: &api, req: &req, target: &target, head };
+            resumable::answer(call, payload).await
+        }
     }
 }
 
@@ -116,49 +155,38 @@ async fn meet(
     expected: Expected,
 ) -> HttpResponse {
     let (ledger, id, attempt) = (&api.ledger, post.export_id, post.attempt);
-    let pace = match post.behaviour {
-        Behaviour::Slow => Pace::Slow,
-        Behaviour::Cut => Pace::Cut,
-        Behaviour::Platform | Behaviour::Refuse(..) | Behaviour::Hold => Pace::Full,
-    };
-    let body = receive(payload, pace, api.idle_timeout, expected).await;
+    let body = receive(payload, post.pace(), api.idle_timeout, expected).await;
     ledger.received(id, attempt, body);
-    match post.behaviour {
-        Behaviour::Refuse(status, retry_after) => return post.answer(status, retry_after),
-        Behaviour::Cut => {
-            if let Some(Connection(stream)) = req.conn_data() {
-                // It may be broken already.
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-            return HttpResponse::InternalServerError().finish();
+    match post.follow_script(api, req).await {
+        Ok(post) => {
+            let status = ledger.settle(id, attempt);
+            post.answer(status, None)
         }
-        Behaviour::Slow => tokio::time::sleep(LATE).await,
-        Behaviour::Hold => ledger.released(id, LONGEST_HOLD).await,
-        Behaviour::Platform => {}
+        Err(response) => response,
     }
-    let status = ledger.settle(id, attempt);
-    post.answer(status, None)
 }
 
-/// Finds the case of a request and notes its head; what belongs to none is noted as such.
-fn begin<'a>(api: &'a InternalApi, req: &HttpRequest) -> Option<(Post<'a>, Expected)> {
+/// Finds what a request is for; what belongs to no case is noted as such.
+fn find(api: &InternalApi, req: &HttpRequest) -> Option<(Head, Target)> {
     let key_in_url = api.credential.is_in_url(req);
-    let target = Target::parse(req.path()).filter(|_| req.method() == Method::POST);
-    let why = match &target {
+    let method = resumable::method(req);
+    let target = Target::parse(req.path()).filter(|target| target.action.takes(&method));
+    let why = match target {
         None => "is no path of an answer",
-        Some(target) => match mismatch(&api.ledger, target) {
+        Some(target) => match mismatch(&api.ledger, &target) {
             Some(why) => why,
-            None => return begin_post(api, head(req, &api.credential, key_in_url), target),
+            None => return Some((head(req, &api.credential, key_in_url), target)),
         },
     };
     let path = api.credential.hide(req.path());
     let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
     let ours = api.ledger.look(|state| state.cases.keys().any(|id| path.contains(&id.to_string())));
-    api.ledger.note_stray(Stray { what: format!("{} {path} {why}", req.method()), ours, key_in_url });
+    api.ledger.note_stray(Stray { what: format!("{method} {path} {why}"), ours, key_in_url });
     None
 }
 
-fn begin_post<'a>(api: &'a InternalApi, head: Head, target: &Target) -> Option<(Post<'a>, Expected)> {
+/// Notes the head of a post that begins; None when there were too many.
+fn begin<'a>(api: &'a InternalApi, head: Head, target: &Target) -> Option<(Post<'a>, Expected)> {
     let (export_id, gzip) = (target.export_id, head.content_encoding.is_some());
     let (attempt, behaviour, format) = api.ledger.begin(export_id, head)?;
     let post = Post { ledger: &api.ledger, export_id, attempt, behaviour, status: None };
@@ -177,23 +205,28 @@ fn mismatch(ledger: &Ledger, target: &Target) -> Option<&'static str> {
 
 fn head(req: &HttpRequest, credential: &Credential, key_in_url: bool) -> Head {
     let headers = req.headers();
-    let encoding = text(headers, &header::CONTENT_ENCODING).map(|coding| coding.trim().to_ascii_lowercase());
+    let encoding =
+        header_text(headers, &header::CONTENT_ENCODING).map(|coding| coding.trim().to_ascii_lowercase());
     Head {
         key: credential.sent(headers),
         key_in_url,
-        content_type: text(headers, &header::CONTENT_TYPE),
+        content_type: header_text(headers, &header::CONTENT_TYPE),
         content_encoding: encoding.filter(|coding| !coding.is_empty() && coding != "identity"),
         chunked: headers.contains_key(header::TRANSFER_ENCODING),
+        piece: None,
     }
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 fn refuse(status: u16, retry_after: Option<u64>) -> HttpResponse {
     let message = match status {
         401 => "invalid x-rh-exports-psk header",
+        409 => "the upload goes on at another offset",
+        412 => "Tus-Resumable must be 1.0.0",
+        423 => "another request is adding to this upload",
         404 => "record not found",
         408 => "the payload arrives too slowly",
         410 => "this resource has already been processed",

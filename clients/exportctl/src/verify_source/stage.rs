@@ -146,7 +146,7 @@ impl Stage<'_> {
     /// Why there is no answer: what came instead of one.
     pub(crate) fn instead(&self, export_id: Uuid) -> String {
         let came = self.case(export_id, |case| {
-            case.attempts.last().map(|attempt| match &attempt.body {
+            let last = case.attempts.last().map(|attempt| match &attempt.body {
                 Body::Report(Err(wrong)) => format!("its error report was refused: {wrong}"),
                 Body::Broken(wrong) | Body::Undecodable(wrong) => format!("its data was refused: {wrong}"),
                 Body::TooLarge => "its data is larger than 500 MiB, the platform's default limit".to_owned(),
@@ -154,7 +154,8 @@ impl Stage<'_> {
                 Body::Unread | Body::Data(_) | Body::Report(Ok(_)) => {
                     "what it sent did not come to its end".to_owned()
                 }
-            })
+            });
+            case.misuse.clone().or(last)
         });
         came.flatten().unwrap_or_else(|| format!("no answer within {}", seconds(self.limit())))
     }
@@ -165,7 +166,7 @@ impl Stage<'_> {
     /// [`Stop::Stuck`] when it does not; more checks would only wait.
     pub(crate) async fn expect_next(&mut self, failure: &str) -> Result<(), Stop> {
         let id = self.ask_plain(&format!("the request after {failure}"), None).await?;
-        if self.answer(id).await.is_some() || self.case(id, |case| !case.attempts.is_empty()) == Some(true) {
+        if self.answer(id).await.is_some() || self.case(id, Case::was_called) == Some(true) {
             self.went_on += 1;
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! What a path of the internal API names (S0-47b, X3).
 
+use actix_web::http::Method;
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -8,13 +9,30 @@ const BASES: [&str; 2] = ["/app/export/v1/", "/internal/export/v1/"];
 /// Clients in the field encode twice at most.
 const MAX_ROUNDS: usize = 4;
 
-/// What an application posts.
+/// What an application calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Data.
     Upload,
     /// An error report.
     Report,
+    /// The beginning of a resumable upload (S0-tus).
+    Begin,
+    /// What belongs to a resumable upload, by its id.
+    Resume(Uuid),
+}
+
+impl Action {
+    /// Whether it is called by `method`.
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        match self {
+            Self::Upload | Self::Report => method == Method::POST,
+            Self::Begin => [Method::POST, Method::OPTIONS].contains(method),
+            Self::Resume(_) => {
+                [Method::HEAD, Method::PATCH, Method::DELETE, Method::OPTIONS].contains(method)
+            }
+        }
+    }
 }
 
 /// The source that is answered, and with what.
@@ -35,11 +53,17 @@ impl Target {
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let rest = BASES.iter().find_map(|base| path.strip_prefix(base))?;
         let segments: Vec<&str> = rest.split('/').collect();
-        let [first, second, third, fourth] = segments[..] else { return None };
-        let (action, [export, application, resource]) = match (action(first), action(fourth)) {
-            (Some(action), _) => (action, [second, third, fourth]),
-            (None, Some(action)) => (action, [first, second, third]),
-            (None, None) => return None,
+        let (action, [export, application, resource]) = match segments[..] {
+            [first, second, third, "uploads"] => (Action::Begin, [first, second, third]),
+            [first, second, third, "uploads", id] => {
+                (Action::Resume(id.parse().ok()?), [first, second, third])
+            }
+            [first, second, third, fourth] => match (action(first), action(fourth)) {
+                (Some(action), _) => (action, [second, third, fourth]),
+                (None, Some(action)) => (action, [first, second, third]),
+                (None, None) => return None,
+            },
+            _ => return None,
         };
         Some(Self {
             export_id: export.parse().ok()?,
@@ -92,6 +116,15 @@ mod tests {
     }
 
     #[test]
+    fn s0_tus_a_resumable_upload_has_a_path_of_its_own() {
+        let uploads = format!("/app/export/v1/{EXPORT}/a/{RESOURCE}/uploads");
+        assert_eq!(Target::parse(&uploads).unwrap().action, Action::Begin);
+        let one = Target::parse(&format!("{uploads}/{EXPORT}")).unwrap();
+        assert_eq!(one.action, Action::Resume(EXPORT.parse().unwrap()));
+        assert!(one.action.takes(&Method::PATCH) && !one.action.takes(&Method::POST));
+    }
+
+    #[test]
     fn other_paths_are_none() {
         for path in [
             "/",
@@ -99,7 +132,8 @@ mod tests {
             &format!("/app/export/v1/{EXPORT}/a/{RESOURCE}"),
             &format!("/app/export/v1/{EXPORT}/a/x/upload"),
             &format!("/api/export/v1/{EXPORT}/a/{RESOURCE}/upload"),
-            &format!("/app/export/v1/{EXPORT}/a/{RESOURCE}/uploads"),
+            &format!("/app/export/v1/uploads/{EXPORT}/a/{RESOURCE}"),
+            &format!("/app/export/v1/{EXPORT}/a/{RESOURCE}/uploads/x"),
         ] {
             assert_eq!(Target::parse(path), None, "{path}");
         }

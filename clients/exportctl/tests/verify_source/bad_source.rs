@@ -23,10 +23,11 @@ use tokio::{sync::Mutex, task::JoinHandle, time::sleep};
 
 use crate::{
     fault::Fault,
+    resumable_client::ResumableClient,
     support::{APPLICATION, Run},
 };
 
-const KEY: &str = "verify-source";
+pub(crate) const KEY: &str = "verify-source";
 
 /// The running application; dropped, it ends.
 pub(crate) struct BadSource(JoinHandle<()>);
@@ -210,8 +211,15 @@ impl Source {
     async fn deliver(&self, request: &Value, answer: &Answer) -> bool {
         let fault = self.fault;
         let mut wait = Duration::from_millis(150);
+        let mut upload = None;
         loop {
-            let sent = self.post(request, answer).send().await;
+            let sent = match (fault, answer) {
+                (Fault::Resumable(habit), Answer::Data(text, content_type)) => {
+                    let client = ResumableClient { client: &self.client, habit, text, content_type };
+                    client.send(&self.url(request, "uploads"), &mut upload).await
+                }
+                _ => self.post(request, answer).send().await,
+            };
             let status = sent.as_ref().map(reqwest::Response::status).ok();
             let told =
                 sent.ok().and_then(|answer| answer.headers().get("retry-after")?.to_str().ok()?.parse().ok());
@@ -249,6 +257,14 @@ impl Source {
         }
     }
 
+    fn url(&self, request: &Value, action: &str) -> String {
+        let [export, resource, application] =
+            ["export_request_uuid", "uuid", "application"].map(|name| request[name].as_str().unwrap());
+        let resource = if self.fault == Fault::OtherResource { export } else { resource };
+        let query = if self.fault == Fault::KeyInUrl { "?psk=verify%2Dsource" } else { "" };
+        format!("{}/{export}/{application}/{resource}/{action}{query}", self.base)
+    }
+
     fn post(&self, request: &Value, answer: &Answer) -> RequestBuilder {
         let fault = self.fault;
         let action = match answer {
@@ -256,14 +272,7 @@ impl Source {
             Answer::Data(..) => "upload",
             Answer::Error(..) => "error",
         };
-        let [export, resource, application] =
-            ["export_request_uuid", "uuid", "application"].map(|name| request[name].as_str().unwrap());
-        let resource = if fault == Fault::OtherResource { export } else { resource };
-        let mut url = format!("{}/{export}/{application}/{resource}/{action}", self.base);
-        if fault == Fault::KeyInUrl {
-            url.push_str("?psk=verify%2Dsource");
-        }
-        let mut post = self.client.post(url);
+        let mut post = self.client.post(self.url(request, action));
         if ![Fault::NoKey, Fault::TokenInsteadOfKey].contains(&fault) {
             post = post
                 .header("x-rh-exports-psk", if fault == Fault::OtherKey { "\"verify-source\"" } else { KEY });

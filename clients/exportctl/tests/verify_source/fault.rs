@@ -1,5 +1,14 @@
 //! The switches of the bad application.
 
+/// How uploads are resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Habit {
+    Good,
+    Unversioned,
+    BeginsAnew,
+    LeavesUploads,
+}
+
 /// A way of being bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -27,6 +36,7 @@ pub(crate) enum Fault {
     OtherPath,
     OtherResource,
     OtherDataForCopies,
+    Resumable(Habit),
     AnswersTwice,
     EndsOnMalformed,
     AnswersForOthers,

@@ -8,12 +8,16 @@ use exportctl::verify_source::{
 };
 use futures_util::{StreamExt as _, stream};
 
-use crate::{bad_source, fault::Fault, support::Run};
+use crate::{
+    bad_source,
+    fault::{Fault, Habit},
+    support::Run,
+};
 
 /// Runs at the same time: they mostly wait.
 const PARALLEL: usize = 6;
 
-const FAULTS: [(Fault, Check); 38] = [
+const FAULTS: [(Fault, Check); 39] = [
     (Fault::Deaf, Check::Answers),
     (Fault::JsonLines, Check::Json),
     (Fault::RaggedCsv, Check::Csv),
@@ -43,6 +47,7 @@ const FAULTS: [(Fault, Check); 38] = [
     (Fault::OneAtATime, Check::TwoAtOnce),
     (Fault::Impatient, Check::Slow),
     (Fault::NoRetryWhenCut, Check::Cut),
+    (Fault::Resumable(Habit::Unversioned), Check::Resumable),
     (Fault::NoRetryWhenUnavailable, Check::Unavailable),
     (Fault::IgnoresRetryAfter, Check::RetryAfter),
     (Fault::NoBackoff, Check::Backoff),
@@ -54,13 +59,15 @@ const FAULTS: [(Fault, Check); 38] = [
     (Fault::NeverCommits, Check::Commit),
 ];
 
-const WARNINGS: [(Fault, Check); 10] = [
+const WARNINGS: [(Fault, Check); 12] = [
     (Fault::NoContentType, Check::ContentType),
     (Fault::LineFeeds, Check::Csv),
     (Fault::DataInOnePiece, Check::Streaming),
     (Fault::IgnoresUnknownFilters, Check::UnknownFilter),
     (Fault::DropsFormats, Check::UnknownFormat),
     (Fault::EmptyMessages, Check::ErrorReport),
+    (Fault::Resumable(Habit::BeginsAnew), Check::Resumable),
+    (Fault::Resumable(Habit::LeavesUploads), Check::Resumable),
     (Fault::RepeatsAnswers, Check::Once),
     (Fault::SteadyWaits, Check::Backoff),
     (Fault::GivesUpWhenUnauthorized, Check::Unauthorized),
@@ -124,12 +131,22 @@ fn every_check_can_fail() {
     assert_eq!(all.difference(&failed).collect::<Vec<_>>(), Vec::<&Check>::new());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_application_without_faults_passes_every_check() {
+/// The checks that an application does not simply pass; none fails.
+async fn not_passed(fault: Fault) -> Vec<Check> {
     let run = Run::new("things").await;
     let group = run.topic.name.clone();
-    let _source = bad_source::start(&run, Fault::None).await;
+    let _source = bad_source::start(&run, fault).await;
     let report = run.with(&["--group", &group, "--filters", r#"{"kind": "odd"}"#]).report().await;
     assert!(report.passed(), "{report}");
-    assert_eq!(report.count(Verdict::Pass), Check::all().len(), "{report}");
+    report.not_passed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_without_faults_passes_every_check() {
+    assert_eq!(not_passed(Fault::None).await, [Check::Resumable]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s0_tus_an_application_that_resumes_its_uploads_passes_every_check() {
+    assert_eq!(not_passed(Fault::Resumable(Habit::Good)).await, []);
 }

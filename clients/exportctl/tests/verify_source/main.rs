@@ -8,6 +8,7 @@ mod examples;
 mod fault;
 mod faults;
 mod program;
+mod resumable_client;
 mod shared_topic;
 mod support;
 mod wiring;

@@ -1,7 +1,7 @@
 //! How each post looked.
 
 use crate::verify_source::{
-    case::{Attempt, Body, Case, KeySent},
+    case::{Attempt, Body, Case, Head, KeySent},
     ledger::State,
     report::Finding,
     stage::seconds,
@@ -11,6 +11,12 @@ use crate::verify_source::{
 const SMALL: u64 = 1024 * 1024;
 /// Of a longer message the platform keeps the beginning, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// The heads of all requests.
+fn heads(state: &State) -> impl Iterator<Item = &Head> {
+    let whole = posts(state).map(|(_, attempt)| &attempt.head).filter(|head| head.piece.is_none());
+    whole.chain(state.cases.values().flat_map(|case| &case.calls))
+}
 
 fn posts(state: &State) -> impl Iterator<Item = (&Case, &Attempt)> {
     state.cases.values().flat_map(|case| case.attempts.iter().map(move |attempt| (case, attempt)))
@@ -25,12 +31,12 @@ fn uploads(state: &State) -> impl Iterator<Item = (&Case, &Attempt, u64)> {
 }
 
 pub(super) fn key(state: &State) -> Finding {
-    let sent = |key| posts(state).filter(move |(_, attempt)| attempt.head.key == key).count();
-    let all = posts(state).count();
+    let sent = |key| heads(state).filter(move |head| head.key == key).count();
+    let all = heads(state).count();
     if all == 0 {
         return Finding::skip("no post came");
     }
-    let mend = "Send the header x-rh-exports-psk exactly once on every post, with the key and nothing else, \
+    let mend = "Send the header x-rh-exports-psk exactly once on every request, with the key and nothing else, \
                 not even quotes; with --bearer `Authorization: Bearer` and the token.";
     for (wrong, what) in [
         (KeySent::Missing, "it was missing"),
@@ -40,15 +46,14 @@ pub(super) fn key(state: &State) -> Finding {
     ] {
         let count = sent(wrong);
         if count > 0 {
-            return Finding::fail(format!("{what} on {count} of {all} posts"), mend);
+            return Finding::fail(format!("{what} on {count} of {all} requests"), mend);
         }
     }
-    Finding::pass(format!("on {all} posts"))
+    Finding::pass(format!("on {all} requests"))
 }
 
 pub(super) fn key_not_in_url(state: &State) -> Finding {
-    let seen = posts(state).any(|(_, attempt)| attempt.head.key_in_url)
-        || state.strays.iter().any(|stray| stray.key_in_url);
+    let seen = heads(state).any(|head| head.key_in_url) || state.strays.iter().any(|stray| stray.key_in_url);
     if seen {
         return Finding::fail(
             "it was in the URL",
@@ -63,9 +68,9 @@ pub(super) fn path(state: &State) -> Finding {
         Some(stray) => Finding::fail(
             stray.what.clone(),
             "POST to /app/export/v1/{export_request_uuid}/{application}/{uuid}/upload or …/error, with the ids \
-             of the same request. (Resumable uploads are not verified yet.)",
+             of the same request; a resumable upload begins at …/uploads and goes on at its Location.",
         ),
-        None => Finding::pass(format!("{} posts", posts(state).count())),
+        None => Finding::pass(format!("{} requests", heads(state).count())),
     }
 }
 
@@ -77,6 +82,8 @@ pub(super) fn content_type(state: &State) -> Finding {
         let essence = essence.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match (format, essence.as_str()) {
             ("json", "application/json") | ("csv", "text/csv" | "application/csv") => {}
+            // The protocol of resumable uploads knows no such header.
+            (_, "") if attempt.head.piece.is_some() => {}
             (_, "" | "application/octet-stream") => unnamed = Some(format),
             (_, other) => {
                 return Finding::fail(

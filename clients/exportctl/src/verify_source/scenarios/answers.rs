@@ -53,6 +53,7 @@ pub(super) async fn slow(stage: &mut Stage<'_>) -> Result<(), Stop> {
 /// A connection that breaks.
 pub(super) async fn cut(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let id = ask(stage, "an answer that is cut", &[Behaviour::Cut]).await?;
+    stage.watch(Check::Resumable, id);
     let finding = match stage.answer(id).await {
         Some(_) => Finding::pass(format!("sent again after {}", list(&gaps(stage, id)))),
         None => Finding::fail(

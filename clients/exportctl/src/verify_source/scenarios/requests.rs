@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::verify_source::{
     arguments::DataFormat,
-    case::{Script, Settled},
+    case::{Case, Script, Settled},
     check::Check,
     content::Content,
     report::Finding,
@@ -27,7 +27,7 @@ pub(super) async fn first(stage: &mut Stage<'_>) -> Result<(), Stop> {
         stage.note(Check::Answers, Finding::pass(format!("after {}", seconds(took.unwrap_or_default()))));
         return Ok(());
     }
-    if stage.case(id, |case| !case.attempts.is_empty()) == Some(true) {
+    if stage.case(id, Case::was_called) == Some(true) {
         let finding = Finding::fail(stage.instead(id), "The other checks say what is wrong with it.");
         stage.note(Check::Answers, finding);
         return Ok(());

@@ -1,0 +1,53 @@
+//! What became of resumable uploads (S0-tus).
+
+use crate::verify_source::{
+    case::{Attempt, Case},
+    ledger::State,
+    report::Finding,
+};
+
+/// Judges all of them, and closer those of the case whose answer was cut.
+pub(super) fn resumable(state: &State, cut: &[&Case]) -> Finding {
+    let begun = state.cases.values().map(|case| case.uploads.len()).sum::<usize>();
+    if let Some(misuse) = state.cases.values().find_map(|case| case.misuse.as_ref()) {
+        return Finding::fail(
+            misuse,
+            "Speak tus 1.0.0, best by a library of it: Tus-Resumable: 1.0.0 on every request, Upload-Length or \
+             Upload-Defer-Length: 1 at the beginning, then Upload-Offset and Content-Type: \
+             application/offset+octet-stream.",
+        );
+    }
+    if begun == 0 {
+        return Finding::skip("each answer came in one request");
+    }
+    let Some(cut) = cut.iter().find(|case| !case.uploads.is_empty()) else {
+        return Finding::skip("the answer that was cut came in one request");
+    };
+    let Some(from_byte) = gone_on(&cut.attempts) else {
+        return Finding::warn(
+            "the upload that was cut was not gone on with",
+            "After a broken connection ask with HEAD how far it is, and go on from its Upload-Offset.",
+        );
+    };
+    if left_behind(state) > 0 {
+        return Finding::warn(
+            format!("{} of {begun} were neither finished nor ended", left_behind(state)),
+            "DELETE an upload that is not gone on with: what it has brought is kept for a day otherwise.",
+        );
+    }
+    Finding::pass(format!("from byte {from_byte}; {begun} uploads"))
+}
+
+/// Uploads that were given up without a word, though their source was answered.
+fn left_behind(state: &State) -> usize {
+    let answered = state.cases.values().filter(|case| case.settled.is_some());
+    answered.flat_map(|case| case.uploads.values()).filter(|upload| !upload.finished).count()
+}
+
+/// From which byte an upload went on after its attempt had failed.
+fn gone_on(attempts: &[Attempt]) -> Option<u64> {
+    attempts.windows(2).find_map(|pair| match (pair[0].head.piece, pair[1].head.piece) {
+        (Some((one, _)), Some((other, from_byte))) if one == other => Some(from_byte),
+        _ => None,
+    })
+}
