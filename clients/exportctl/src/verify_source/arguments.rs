@@ -64,6 +64,10 @@ pub struct Arguments {
     /// How long one answer may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub answer_within: u64,
+    /// How long the first answer may take: an application that was started again a moment ago may have to wait for
+    /// its partitions, by default 45 s.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub start_within: u64,
     /// How long the whole run may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,

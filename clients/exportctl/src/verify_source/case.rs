@@ -173,6 +173,8 @@ pub(crate) struct Case {
     pub(crate) purpose: String,
     /// When.
     pub(crate) asked: Instant,
+    /// How much longer than others its answer may take.
+    pub(crate) grace: Duration,
     /// Its posts, in the order of their heads. The requests of a resumable upload are one, from its beginning or a
     /// failure to the next failure or its end.
     pub(crate) attempts: Vec<Attempt>,
@@ -198,6 +200,7 @@ impl Case {
             request,
             purpose: purpose.to_owned(),
             asked: Instant::now(),
+            grace: Duration::ZERO,
             attempts: Vec::new(),
             calls: Vec::new(),
             uploads: BTreeMap::new(),

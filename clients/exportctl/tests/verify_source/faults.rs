@@ -84,7 +84,7 @@ async fn find(fault: Fault, check: Check) -> Option<Finding> {
         only.push_str(",csv");
     }
     let report = run
-        .with(&["--only", &only, "--answer-within", "4"])
+        .with(&["--only", &only, "--start-within", "4", "--answer-within", "4"])
         .with(&["--group", &group, "--filters", r#"{"kind": "odd"}"#])
         .report()
         .await;

@@ -64,6 +64,8 @@ async fn a_failed_check_exits_with_1_and_json_says_what_to_mend() {
         &name,
         "--listen",
         "127.0.0.1:0",
+        "--start-within",
+        "1",
         "--answer-within",
         "1",
         "--format",

@@ -68,9 +68,9 @@ impl Run {
     }
 
     /// Runs to the end.
-    pub(crate) async fn report(self) -> Report {
+    pub(crate) async fn report(&self) -> Report {
         let arguments = Cli::try_parse_from(&self.arguments).unwrap().arguments;
-        run(&arguments, self.listener, |_| ()).await.unwrap()
+        run(&arguments, self.listener.try_clone().unwrap(), |_| ()).await.unwrap()
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn in_time(state: &State, limit: Duration) -> Finding {
     let (mut slowest, mut late) = (Duration::ZERO, Vec::new());
     for case in state.cases.values().filter(|case| case.is_due()) {
         match case.settled {
-            Some((.., at)) if at - case.asked <= limit => slowest = slowest.max(at - case.asked),
+            Some((.., at)) if at - case.asked <= limit + case.grace => slowest = slowest.max(at - case.asked),
             None if case.was_called() => {}
             _ => late.push(case.purpose.as_str()),
         }

@@ -1,5 +1,7 @@
 //! Every kind of request.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -22,7 +24,9 @@ const UNKNOWN: &str = "exportctl-unknown";
 /// [`Stop::Silent`].
 pub(super) async fn first(stage: &mut Stage<'_>) -> Result<(), Stop> {
     let id = stage.ask_plain("the first request", None).await?;
-    if stage.answer(id).await.is_some() {
+    let within = stage.limit().max(Duration::from_secs(stage.arguments.start_within));
+    stage.ledger.with_case(id, |case| case.grace = within.saturating_sub(stage.limit()));
+    if stage.answer_within(id, within).await.is_some() {
         let took = stage.case(id, |case| case.settled.as_ref().map(|(.., at)| *at - case.asked)).flatten();
         stage.note(Check::Answers, Finding::pass(format!("after {}", seconds(took.unwrap_or_default()))));
         return Ok(());
@@ -32,7 +36,8 @@ pub(super) async fn first(stage: &mut Stage<'_>) -> Result<(), Stop> {
         stage.note(Check::Answers, finding);
         return Ok(());
     }
-    let finding = Finding::fail(stage.instead(id), wiring::explain(stage).await);
+    let finding =
+        Finding::fail(format!("no answer within {}", seconds(within)), wiring::explain(stage).await);
     stage.report.note(Check::Answers, finding);
     Err(Stop::Silent)
 }
