@@ -89,6 +89,30 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_another_host_is_known_by_the_one_that_is_connected_to() {
+        for (url, host) in [
+            ("https://evil.example/#@good.example", "evil.example"),
+            ("https://evil.example/@good.example", "evil.example"),
+            ("https://evil.example?good.example/", "evil.example"),
+            ("https://good.example\\@evil.example/", "good.example"),
+            ("https://good.example.evil.example/", "good.example.evil.example"),
+            ("https://good.example./", "good.example."),
+            ("https://good.example:444/", "good.example"),
+            ("https://GOOD%2Eexample/", "good.example"),
+            ("https://g\u{200b}ood.example/", "good.example"),
+            ("https://g\u{43e}od.example/", "xn--god-sed.example"),
+            ("https://[::ffff:127.0.0.1]/", "[::ffff:7f00:1]"),
+            ("https://good\t.exam\nple/", "good.example"),
+        ] {
+            assert_eq!(Target::parse(url, false).unwrap().host(), host, "{url}");
+        }
+        assert_eq!(Target::parse("https://good.example@evil.example/", false), Err(InvalidTarget::User));
+        for broken in ["https://[::1/", "https://good.example:99999/", "https://a b/", "https://%00/"] {
+            assert_eq!(Target::parse(broken, false), Err(InvalidTarget::NotAUrl), "{broken}");
+        }
+    }
+
+    #[test]
     fn an_address_is_known_however_it_is_written() {
         for written in ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1"] {
             assert_eq!(Target::parse(&format!("https://{written}/"), false).unwrap().host(), "127.0.0.1");

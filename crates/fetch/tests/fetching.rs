@@ -135,6 +135,26 @@ async fn statuses_sizes_and_codings_are_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_head_without_end_or_against_itself_is_no_answer() {
+    let line = format!("X-More: {}\r\n", "x".repeat(1000)).repeat(2_000);
+    let endless: Script = Box::leak(Box::new([(0, "HTTP/1.1 200 OK\r\n"), (0, &*line.leak())]));
+    let many = "X: y\r\n".repeat(5_000);
+    let many: Script = Box::leak(Box::new([(0, "HTTP/1.1 200 OK\r\n"), (0, &*many.leak())]));
+    let lies: [Script; 3] = [
+        &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc")],
+        &[(0, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc")],
+        &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nabc")],
+    ];
+    for script in [endless, many].into_iter().chain(lies) {
+        let error = get_from(script, 5).await.unwrap_err();
+        assert!(matches!(error, FetchError::Broken(_)), "{error}");
+    }
+    // What comes behind the length that was told is not the body's.
+    let more: Script = &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabcdef")];
+    assert_eq!(get_from(more, 5).await.unwrap().1, b"ab");
+}
+
+#[tokio::test]
 async fn a_server_that_says_nothing_more_is_not_waited_for() {
     let idle: Script = &[(0, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"), (5_000, "cde")];
     let error = get_from(idle, 5).await.unwrap_err();
