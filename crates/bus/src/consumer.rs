@@ -7,18 +7,14 @@ mod assignment;
 mod context;
 mod ticket;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rdkafka::{
     Message as _,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
     error::KafkaError,
-    message::{BorrowedMessage, Header, Headers as _},
+    message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
 use tokio::{
@@ -27,7 +23,8 @@ use tokio::{
 };
 
 use crate::{
-    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, settings::KafkaSettings,
+    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, headers,
+    settings::KafkaSettings,
 };
 
 use self::{assignment::Assignments, context::GroupContext};
@@ -36,6 +33,9 @@ pub use ticket::Ticket;
 
 /// How often offsets are committed: after a crash so much is looked at again at most.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the client says how far behind it is, in milliseconds.
+const LAG_EVERY_MS: &str = "5000";
 
 /// After so many records in a row that are passed over, other tasks have a turn.
 const TURN: u32 = 256;
@@ -109,6 +109,7 @@ impl Consumer {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("allow.auto.create.topics", "false")
             .set("topic.metadata.refresh.interval.ms", "30000")
+            .set("statistics.interval.ms", LAG_EVERY_MS)
             // What waits here is bounded by bytes, not by a hundred thousand records.
             .set("queued.min.messages", "10000")
             .set("queued.max.messages.kbytes", "8192");
@@ -159,6 +160,12 @@ impl Consumer {
     /// How many records were passed over since this was asked last.
     pub fn take_passed_over(&mut self) -> u64 {
         std::mem::take(&mut self.passed_over)
+    }
+
+    /// How many records of the partitions that it has are not committed, those for others and those under way among
+    /// them, as it was a few seconds ago; what it has not heard of yet, as while no broker answers, is not among them.
+    pub fn lag(&self) -> u64 {
+        self.assignments.lag()
     }
 
     /// Commits what is done and leaves the group, so that others take over at once.
@@ -216,32 +223,26 @@ fn resume(consumer: &StreamConsumer<GroupContext>, subscription: &Subscription, 
 }
 
 fn is_wanted(message: &BorrowedMessage<'_>, wanted: &(String, String)) -> bool {
-    let Some(headers) = message.headers() else { return false };
-    let is_wanted =
-        |header: &Header<'_, &[u8]>| header.key == wanted.0 && header.value == Some(wanted.1.as_bytes());
-    // The library panics at a header whose name is not UTF-8. All are looked at, so that reading them again is safe.
-    let looked = || headers.iter().filter(is_wanted).count() > 0;
-    catch_unwind(AssertUnwindSafe(looked)).unwrap_or_else(|_| {
+    let found = headers::hold(message, &wanted.0, wanted.1.as_bytes());
+    if found.is_none() {
         tracing::warn!(
             partition = message.partition(),
             offset = message.offset(),
             "a record is passed over: its headers cannot be read"
         );
-        false
-    })
+    }
+    found.unwrap_or(false)
 }
 
 fn taken(message: &BorrowedMessage<'_>) -> TakenRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    });
     TakenRecord {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
         timestamp: message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis),
         key: message.key().map(<[u8]>::to_vec),
-        headers,
+        // Whether it is wanted was read there.
+        headers: headers::of(message).unwrap_or_default(),
         payload: message.payload().map(<[u8]>::to_vec),
     }
 }

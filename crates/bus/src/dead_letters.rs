@@ -29,7 +29,9 @@ const PARTITION: &str = "dead-letter-partition";
 const OFFSET: &str = "dead-letter-offset";
 /// There when the brokers took the letter without the record's value only.
 const WITHOUT_VALUE: &str = "dead-letter-without-value";
-const OURS: [&str; 5] = [REASON, TOPIC, PARTITION, OFFSET, WITHOUT_VALUE];
+/// There when they took it without the record's key and headers only, too.
+const WITHOUT_HEADERS: &str = "dead-letter-without-headers";
+const OURS: [&str; 6] = [REASON, TOPIC, PARTITION, OFFSET, WITHOUT_VALUE, WITHOUT_HEADERS];
 
 /// Longest reason, in bytes; of a longer one the beginning is kept.
 const MAX_REASON_BYTES: usize = 1024;
@@ -65,6 +67,8 @@ pub struct DeadLetter {
     pub origin: (String, i32, i64),
     /// Whether the record's value had to be left out; it can be read where the record was.
     pub without_value: bool,
+    /// Whether its key and headers had to be left out as well.
+    pub without_headers: bool,
     /// The record's key.
     pub key: Option<Vec<u8>>,
     /// The record's own headers.
@@ -99,22 +103,27 @@ impl DeadLetters {
     }
 
     /// Keeps a record that cannot be used for `reason`; returns once the brokers have stored it. Where they take
-    /// it only without its value, the letter says where that can be read.
+    /// it only without its value, or without its key and headers either, the letter says where those can be read.
     ///
     /// # Errors
     /// [`SendError`]; it may have been stored nevertheless.
     pub async fn bury(&self, record: &TakenRecord, reason: &str) -> Result<(), SendError> {
-        let headers = letter_headers(record, reason);
-        let topic = &self.inner.topic;
-        let mut letter =
-            Outgoing { topic, key: record.key.as_deref(), headers, payload: record.payload.as_deref() };
-        let whole = self.send(letter.clone()).await;
-        if !matches!(whole, Err(SendError::Rejected(_))) {
-            return whole;
+        let (topic, key) = (self.inner.topic.as_str(), record.key.as_deref());
+        let headers = letter_headers(&record.headers, record, reason);
+        let payload = record.payload.as_deref();
+        let kept = self.send(Outgoing { topic, key, headers: headers.clone(), payload }).await;
+        if !is_rejected(&kept) {
+            return kept;
         }
-        letter.payload = None;
-        letter.headers = letter.headers.insert(Header { key: WITHOUT_VALUE, value: Some("true") });
-        self.send(letter).await
+        let headers = headers.insert(flag(WITHOUT_VALUE));
+        let kept = self.send(Outgoing { topic, key, headers, payload: None }).await;
+        if !is_rejected(&kept) {
+            return kept;
+        }
+        // A record whose headers fill it must not keep its partition waiting for ever.
+        let headers =
+            letter_headers(&[], record, reason).insert(flag(WITHOUT_VALUE)).insert(flag(WITHOUT_HEADERS));
+        self.send(Outgoing { topic, key: None, headers, payload: None }).await
     }
 
     /// Sends a dead letter's record once more to where it was, as it was.
@@ -183,11 +192,18 @@ impl DeadLetters {
     }
 }
 
-/// The record's own headers, then ours.
-fn letter_headers(record: &TakenRecord, reason: &str) -> OwnedHeaders {
-    let headers = OwnedHeaders::new_with_capacity(record.headers.len() + OURS.len());
-    let headers = record
-        .headers
+fn is_rejected(sent: &Result<(), SendError>) -> bool {
+    matches!(sent, Err(SendError::Rejected(_)))
+}
+
+fn flag(key: &'static str) -> Header<'static, &'static str> {
+    Header { key, value: Some("true") }
+}
+
+/// Those of the record's own headers that are kept, then ours.
+fn letter_headers(own: &[(String, Option<Vec<u8>>)], record: &TakenRecord, reason: &str) -> OwnedHeaders {
+    let headers = OwnedHeaders::new_with_capacity(own.len() + OURS.len());
+    let headers = own
         .iter()
         .fold(headers, |headers, (name, value)| headers.insert(Header { key: name, value: value.as_ref() }));
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)];
@@ -205,7 +221,12 @@ pub fn read_dead_letter(record: StoredRecord) -> Option<DeadLetter> {
         value.and_then(|value| String::from_utf8(value.clone()).ok())
     };
     let origin = (last(TOPIC)?, last(PARTITION)?.parse().ok()?, last(OFFSET)?.parse().ok()?);
-    let (reason, without_value) = (last(REASON)?, last(WITHOUT_VALUE).is_some());
+    let reason = last(REASON)?;
+    // Ours come behind the reason, whatever its record claims of itself.
+    let is_flagged = |name: &str| {
+        record.headers.iter().rev().take_while(|(known, _)| known != REASON).any(|(known, _)| known == name)
+    };
+    let (without_value, without_headers) = (is_flagged(WITHOUT_VALUE), is_flagged(WITHOUT_HEADERS));
     let is_own = |(name, _): &(String, Vec<u8>)| !OURS.contains(&name.as_str());
     Some(DeadLetter {
         partition: record.partition,
@@ -213,6 +234,7 @@ pub fn read_dead_letter(record: StoredRecord) -> Option<DeadLetter> {
         reason,
         origin,
         without_value,
+        without_headers,
         key: record.key,
         headers: record.headers.into_iter().filter(is_own).collect(),
         payload: record.payload,

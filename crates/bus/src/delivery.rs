@@ -45,7 +45,6 @@ impl ProducerContext<NoCustomPartitioner> for Context {
 }
 
 /// A record byte for byte, for the brokers.
-#[derive(Clone)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) topic: &'a str,
     pub(crate) key: Option<&'a [u8]>,

@@ -26,6 +26,7 @@ mod envelope;
 mod error;
 mod event_schema;
 mod generation;
+mod headers;
 mod health;
 mod lifecycle_event;
 mod producer;

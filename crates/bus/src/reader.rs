@@ -7,7 +7,7 @@ use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
-    message::{BorrowedMessage, Headers as _},
+    message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
 use tokio::{
@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, settings::KafkaSettings,
+    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, headers,
+    settings::KafkaSettings,
 };
 
 /// How long the brokers may take to say which partitions the topic has.
@@ -29,7 +30,7 @@ pub struct TopicReader {
 }
 
 /// A record as it lies in the topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoredRecord {
     /// The partition that holds it.
     pub partition: i32,
@@ -37,10 +38,18 @@ pub struct StoredRecord {
     pub offset: i64,
     /// None when it has no key.
     pub key: Option<Vec<u8>>,
-    /// Names and values; a header without a value has an empty one here.
+    /// Names and values; a header without a value has an empty one here. Of a record that has a name that is not
+    /// UTF-8 there are none.
     pub headers: Vec<(String, Vec<u8>)>,
     /// None for a tombstone.
     pub payload: Option<Vec<u8>>,
+}
+
+/// Its place: the rest may carry identities and signed URLs.
+impl std::fmt::Debug for StoredRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{}]@{}", self.partition, self.offset)
+    }
 }
 
 /// Why a topic cannot be read.
@@ -134,12 +143,9 @@ fn passes(error: &KafkaError) -> bool {
 }
 
 fn stored_record(message: &BorrowedMessage<'_>) -> StoredRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-            .collect()
-    });
+    // One whose headers cannot be read is shown without them.
+    let headers = headers::of(message).unwrap_or_default();
+    let headers = headers.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
     StoredRecord {
         partition: message.partition(),
         offset: message.offset(),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rdkafka::{Offset, TopicPartitionList};
@@ -14,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Assignments {
     held: Mutex<BTreeMap<i32, Arc<Assignment>>>,
     room: Arc<Notify>,
+    /// Records behind what is committed, in all of them.
+    lag: AtomicU64,
 }
 
 /// One partition, from when it was given to when it is taken away. Given once more, it is another one.
@@ -102,6 +107,14 @@ impl Assignments {
             roomy
         });
         roomy.map(|(partition, _)| *partition).collect()
+    }
+
+    pub(super) fn lag(&self) -> u64 {
+        self.lag.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_lag(&self, records: u64) {
+        self.lag.store(records, Ordering::Relaxed);
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<i32, Arc<Assignment>>> {

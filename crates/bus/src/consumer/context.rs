@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use rdkafka::{
-    ClientContext, TopicPartitionList,
+    ClientContext, Statistics, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
@@ -36,6 +36,15 @@ impl ClientContext for GroupContext {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.client.error(error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        // What is behind in partitions of others is told by them; -1 stands for what is not known.
+        let ours =
+            topic.partitions.iter().filter(|(partition, _)| self.assignments.of(**partition).is_some());
+        let behind = ours.filter_map(|(_, partition)| u64::try_from(partition.consumer_lag).ok()).sum();
+        self.assignments.set_lag(behind);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {

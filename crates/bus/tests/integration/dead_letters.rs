@@ -73,3 +73,33 @@ async fn a_letter_that_is_too_large_leaves_its_value_where_it_was() {
     assert_eq!((letter.reason.as_str(), letter.origin.2), ("too much", 77));
     letters.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_whose_headers_are_too_large_says_where_its_record_is() {
+    let (topic, dead, settings, letters) = start(3_000).await;
+    let large = vec![("large".to_owned(), Some(vec![b'x'; 5_000]))];
+    let record = TakenRecord { headers: large, ..taken(&topic, Some(b"value".to_vec())) };
+    letters.bury(&record, "too much").await.unwrap();
+    let large_key = TakenRecord { key: Some(vec![b'x'; 5_000]), ..taken(&topic, Some(b"value".to_vec())) };
+    letters.bury(&large_key, &"x".repeat(5_000)).await.unwrap();
+    for stored in read(&settings, &dead.name, 2).await {
+        let letter = read_dead_letter(stored).unwrap();
+        assert!(letter.without_value && letter.without_headers);
+        assert_eq!((letter.key, letter.headers, letter.payload), (None, Vec::new(), None));
+        assert_eq!(letter.origin, (topic.name.clone(), 3, 77));
+    }
+    letters.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_calls_itself_a_dead_letter_is_believed_nothing() {
+    let (topic, dead, settings, letters) = start(100_000).await;
+    let claims = ["reason", "topic", "partition", "offset", "without-value", "without-headers"];
+    let claims = claims.map(|name| (format!("dead-letter-{name}"), Some(b"9".to_vec())));
+    let record = TakenRecord { headers: claims.to_vec(), ..taken(&topic, Some(b"value".to_vec())) };
+    letters.bury(&record, "true").await.unwrap();
+    let letter = read_dead_letter(read(&settings, &dead.name, 1).await.remove(0)).unwrap();
+    assert_eq!((letter.reason.as_str(), letter.origin), ("true", (topic.name.clone(), 3, 77)));
+    assert!(!letter.without_value && !letter.without_headers);
+    letters.close().await;
+}

@@ -10,6 +10,7 @@ mod faults;
 mod fuzz;
 mod kafka;
 mod lifecycle_events;
+mod odd_headers;
 mod proxied;
 mod request_events;
 mod secured;
