@@ -168,6 +168,17 @@ async fn an_application_that_is_switched_off_is_announced_no_more() {
 }
 
 #[tokio::test]
+async fn an_application_that_was_switched_on_a_moment_ago_is_announced() {
+    let mut app = TestApp::with(|_| ()).await;
+    announced(&mut app.settings);
+    app.apply_registry().await;
+    // Sooner than the dispatcher looks at the registry again.
+    app.complete(&Customer::new(), &one_source(), |_| "[1]".into()).await;
+    announcements(&app, 1).await;
+    app.end().await;
+}
+
+#[tokio::test]
 async fn local_files_are_not_announced_and_that_is_said_at_start() {
     let app = TestApp::with(announced).await;
     let local = |settings: &mut AppSettings| settings.object_store.kind = blobs::Kind::Local;

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use blobs::{ObjectKey, UrlSigner};
 use bus::Announcements;
-use domain::{Announcement, Record, SharedClock};
+use domain::{Announcement, ApplicationName, Record, SharedClock};
 use service::BoxError;
-use store::FollowedRegistry;
+use store::{FollowedRegistry, StoreError};
 
 use crate::render::Unsent;
 
@@ -26,9 +26,7 @@ impl Announcer {
     /// The record of `announcement`, with a URL that is signed now. That its row could be leased means that its
     /// export was not deleted; whether it has expired is looked at here.
     pub(crate) async fn render(&self, announcement: &Announcement) -> Result<Record, Unsent> {
-        let known = self.registry.current().map_err(not_now)?;
-        let application = known.registry.application(&announcement.application);
-        if !application.is_some_and(|entry| entry.announce) {
+        if !self.is_wanted(&announcement.application).await.map_err(not_now)? {
             return Err(Unsent::Unwanted("its application is not announced any more"));
         }
         let left = (announcement.expires_at - self.clock.now()).to_std().unwrap_or_default();
@@ -40,6 +38,20 @@ impl Announcer {
         let key: ObjectKey = announcement.object_key.parse().map_err(broken)?;
         let url = self.signer.sign(&key, valid_for).await.map_err(not_now)?;
         self.announcements.render(announcement, &url).map_err(broken)
+    }
+
+    /// Whether `application` is announced. It was when its row was written, which may be a moment ago: what is
+    /// known of the registry can be older than the row.
+    async fn is_wanted(&self, application: &ApplicationName) -> Result<bool, StoreError> {
+        let is_announced = || {
+            let known = self.registry.current()?;
+            Ok(known.registry.application(application).is_some_and(|entry| entry.announce))
+        };
+        if is_announced()? {
+            return Ok(true);
+        }
+        self.registry.refresh().await?;
+        is_announced()
     }
 }
 
