@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use crate::{
     endpoint::Behaviour,
     process::Program,
-    support::{Announcing, announcement},
+    support::{Announcing, announcement, asked_for},
 };
 
 /// Announces an archive to an intake that dies at `failpoint`; the next one brings it to its end. Returns the
@@ -85,11 +85,7 @@ async fn an_intake_that_is_asked_to_stop_finishes_what_it_fetches_and_leaves_the
     announcing.announce(&announcement(&export, 0, &url)).await;
     let failing = announcing.endpoint.put("failing", Behaviour::Status(503));
     announcing.announce(&announcement(&export, 1, &failing)).await;
-    let asked = testkit::poll_until(e2e::PATIENCE, async || {
-        let asked = ["slow", "failing"].iter().all(|path| announcing.endpoint.requests(path) > 0);
-        Ok(asked.then_some(()))
-    });
-    asked.await.unwrap();
+    asked_for(&announcing.endpoint, &["slow", "failing"]).await;
     assert_eq!(first.terminate(Duration::from_secs(12)).await, Some(0));
     assert_eq!(announcing.app.status(&export).await["sources"][0]["status"], "complete");
     assert_eq!(announcing.endpoint.requests("slow"), 1);

@@ -63,3 +63,22 @@ async fn dead_letters_are_listed_shown_and_replayed() {
     announcing.dead_letters(3).await;
     announcing.end().await;
 }
+
+#[tokio::test]
+async fn a_letter_from_another_topic_is_not_sent_there() {
+    let announcing = Announcing::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let requests = announcing.app.settings.events.topic.clone();
+    let headers = [
+        ("dead-letter-reason", "because"),
+        ("dead-letter-topic", requests.as_str()),
+        ("dead-letter-partition", "0"),
+        ("dead-letter-offset", "0"),
+    ];
+    announcing.write(&announcing.settings.announce.dead_letter_topic, &headers, b"{}".to_vec()).await;
+    let (replayed, said) = run(&announcing, folder.path(), &["replay", "--all"]).await;
+    assert!(replayed && said.contains("0 records were sent again"), "{said}");
+    assert!(said.contains("1 are not from announce.topic"), "{said}");
+    assert!(announcing.app.records_of(&requests, 0).await.is_empty());
+    announcing.end().await;
+}

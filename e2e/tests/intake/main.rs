@@ -7,6 +7,7 @@
 mod crashes;
 mod endpoint;
 mod handing_in;
+mod hostile;
 mod letters;
 mod memory;
 mod outages;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use e2e::PATIENCE;
-use testkit::Process;
+use reqwest::StatusCode;
+use serde_json::Value;
+use testkit::{Process, poll_until};
 
 use crate::support::Announcing;
 
@@ -18,23 +20,65 @@ const SIGABRT: i32 = 6;
 /// A running intake. It is killed when this is dropped.
 pub(crate) struct Program {
     process: Process,
+    /// Where probes and metrics are served.
+    ops: String,
 }
 
 impl Program {
     /// Starts it with the settings of `announcing`; `failpoints` is the value of `FAILPOINTS`.
     pub(crate) async fn start(announcing: &Announcing, folder: &Path, failpoints: &str) -> Self {
+        Self::start_with(announcing, folder, ("FAILPOINTS", failpoints)).await
+    }
+
+    /// The same with one variable of the environment.
+    pub(crate) async fn start_with(announcing: &Announcing, folder: &Path, variable: (&str, &str)) -> Self {
         static STARTS: AtomicU32 = AtomicU32::new(0);
         let start = STARTS.fetch_add(1, Ordering::Relaxed);
         let [ops] = devservers::free_ports().unwrap();
         let settings = folder.join(format!("intake-{start}.toml"));
         std::fs::write(&settings, settings_file(announcing, ops)).unwrap();
         let arguments = ["--config".into(), settings.into_os_string()];
-        let environment = [("FAILPOINTS".to_owned(), failpoints.to_owned())];
+        let environment = [(variable.0.to_owned(), variable.1.to_owned())];
         let log = folder.join(format!("intake-{start}.log"));
         let binary = Path::new(env!("CARGO_BIN_EXE_e2e-intake"));
         let mut process = Process::start(binary, arguments, environment, &log).unwrap();
-        process.wait_ready(&format!("http://127.0.0.1:{ops}/readyz"), PATIENCE).await.unwrap();
-        Self { process }
+        let ops = format!("http://127.0.0.1:{ops}");
+        process.wait_ready(&format!("{ops}/readyz"), PATIENCE).await.unwrap();
+        Self { process, ops }
+    }
+
+    /// Waits until the readiness probe says that `check` fails.
+    pub(crate) async fn wait_unready(&self, check: &str) {
+        let waited = poll_until(PATIENCE, async || {
+            let answer = reqwest::get(format!("{}/readyz", self.ops)).await?;
+            let unready = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
+            let body: Value = answer.json().await?;
+            Ok((unready && body["checks"][check]["status"] == "failed").then_some(()))
+        });
+        waited.await.unwrap_or_else(|error| panic!("{check} is not missed: {error:#}"));
+    }
+
+    /// Waits until it is ready again.
+    pub(crate) async fn wait_ready(&mut self) {
+        let ready = format!("{}/readyz", self.ops);
+        self.process.wait_ready(&ready, PATIENCE).await.unwrap();
+    }
+
+    /// Waits until a line of its metrics begins with `line`.
+    pub(crate) async fn wait_metric(&self, line: &str) {
+        let waited = poll_until(PATIENCE, async || {
+            Ok(self.metrics().await?.lines().any(|told| told.starts_with(line)).then_some(()))
+        });
+        waited.await.unwrap_or_else(|error| panic!("`{line}` is not told: {error:#}"));
+    }
+
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        Ok(reqwest::get(format!("{}/metrics", self.ops)).await?.text().await?)
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log().unwrap()
     }
 
     /// Waits until a failpoint has ended it.

@@ -44,6 +44,24 @@ impl Announcing {
 
     /// Everything but intake, with so many partitions.
     pub(crate) async fn without_intake(partitions: i32, change: impl FnOnce(&mut AppSettings)) -> Self {
+        Self::made(partitions, change, |_| ()).await
+    }
+
+    /// Everything but intake; the topics of announcements are on the Kafka at `brokers`.
+    pub(crate) async fn on_kafka(brokers: String) -> Self {
+        Self::made(1, |_| (), |settings| settings.kafka.brokers = brokers).await
+    }
+
+    /// Everything but intake, without the topic of dead letters.
+    pub(crate) async fn without_dead_letter_topic() -> Self {
+        Self::made(1, |_| (), |settings| settings.announce.dead_letter_topic.push_str("-late")).await
+    }
+
+    async fn made(
+        partitions: i32,
+        change: impl FnOnce(&mut AppSettings),
+        own: impl FnOnce(&mut intake::Settings),
+    ) -> Self {
         let endpoint = Endpoint::start().await;
         let app = TestApp::with(|settings| {
             let application = settings.application(SOURCE_APPLICATION);
@@ -51,8 +69,10 @@ impl Announcing {
             change(settings);
         })
         .await;
-        let settings = settings(&app);
-        let topics = [settings.announce.topic.as_str(), settings.announce.dead_letter_topic.as_str()];
+        let mut settings = settings(&app);
+        let dead_letter_topic = settings.announce.dead_letter_topic.clone();
+        own(&mut settings);
+        let topics = [settings.announce.topic.as_str(), dead_letter_topic.as_str()];
         ensure_topics(&settings.kafka, &topics, partitions).await.unwrap();
         let producer = Producer::new(&settings.kafka, ByteSize::from_kib(900)).unwrap();
         Self { app, endpoint, settings, producer }
@@ -94,10 +114,17 @@ impl Announcing {
 
     /// Writes a record for `service`.
     pub(crate) async fn send(&self, service: &str, payload: Vec<u8>) {
+        let headers = [("service", service), ("own", "kept")];
+        self.write(&self.settings.announce.topic, &headers, payload).await;
+    }
+
+    /// Writes a record to any topic.
+    pub(crate) async fn write(&self, topic: &str, headers: &[(&str, &str)], payload: Vec<u8>) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let record = Record {
-            topic: self.settings.announce.topic.clone(),
+            topic: topic.to_owned(),
             key: domain::ids::EventId::random().to_string(),
-            headers: vec![("service".to_owned(), service.to_owned()), ("own".to_owned(), "kept".to_owned())],
+            headers: headers.collect(),
             payload,
         };
         for result in self.producer.send_all(&[record]).await {
@@ -120,8 +147,15 @@ impl Announcing {
         self.app.wait_for_metric(&line).await;
     }
 
-    /// All dead letters once there are so many.
+    /// All dead letters once there are so many, and no more.
     pub(crate) async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
+        let letters = self.at_least_dead_letters(count).await;
+        assert_eq!(letters.len(), count, "{letters:?}");
+        letters
+    }
+
+    /// All dead letters once there are so many.
+    pub(crate) async fn at_least_dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let topic = &self.settings.announce.dead_letter_topic;
         let reader = TopicReader::open(&self.settings.kafka, topic).await.unwrap();
         let mut letters = Vec::new();
@@ -130,7 +164,6 @@ impl Announcing {
         {
             letters.push(read_dead_letter(record).expect("a dead letter"));
         }
-        assert_eq!(letters.len(), count, "{letters:?}");
         letters
     }
 
@@ -168,6 +201,13 @@ fn settings(app: &TestApp) -> intake::Settings {
             ..IntakeSettings::default()
         },
     }
+}
+
+/// Waits until each of these paths was asked for.
+pub(crate) async fn asked_for(endpoint: &Endpoint, paths: &[&str]) {
+    let asked =
+        poll_until(PATIENCE, async || Ok(paths.iter().all(|path| endpoint.requests(path) > 0).then_some(())));
+    asked.await.unwrap();
 }
 
 /// A record that announces the archive at `url` for the source at `place`, with the required fields only.

@@ -93,6 +93,9 @@ async fn show(kafka: &KafkaSettings, announce: &AnnounceSettings, place: Place) 
         let (topic, partition, offset) = &letter.origin;
         println!("reason: {}", printable(&letter.reason));
         println!("origin: {topic}[{partition}]@{offset}");
+        if letter.without_headers {
+            println!("key, headers: too large to be kept; they are where the record was");
+        }
         println!("key: {}", text(letter.key.as_deref()));
         for (name, value) in &letter.headers {
             println!("header {}: {}", printable(name), text(Some(value)));
@@ -126,7 +129,7 @@ async fn replay(
     })
     .await?;
     let letters = DeadLetters::new(kafka, announce.dead_letter_topic.clone(), announce.max_message_bytes)?;
-    let (mut sent, mut left_out) = (0, 0);
+    let (mut sent, mut left_out, mut elsewhere) = (0, 0, 0);
     each(kafka, announce, async |letter| {
         let is_new = last.get(&letter.partition).is_none_or(|last| letter.offset > *last);
         let is_meant = |places: &Vec<Place>| places.iter().any(|place| place.is_of(&letter));
@@ -135,6 +138,11 @@ async fn replay(
         }
         if letter.without_value {
             left_out += 1;
+            return Ok(true);
+        }
+        // Whoever can write letters could else have us write to any topic in our name.
+        if letter.origin.0 != announce.topic {
+            elsewhere += 1;
             return Ok(true);
         }
         letters.replay(&letter).await.context("a record was not sent again")?;
@@ -147,10 +155,14 @@ async fn replay(
     if left_out > 0 {
         println!("{left_out} have no value here: read them where they were");
     }
+    if elsewhere > 0 {
+        println!("{elsewhere} are not from announce.topic, `{}`: they were not sent", announce.topic);
+    }
+    let found = sent + left_out + elsewhere;
     if let Some(places) = places
-        && places.len() > sent + left_out
+        && places.len() > found
     {
-        bail!("{} of them do not exist", places.len() - sent - left_out);
+        bail!("{} of them do not exist", places.len() - found);
     }
     Ok(())
 }

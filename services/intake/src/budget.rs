@@ -12,7 +12,8 @@ use crate::settings::IntakeSettings;
 pub(crate) struct Budget {
     tries: u32,
     max_tries: u32,
-    begun: Instant,
+    /// When its server failed first, since what is ours was away last.
+    since: Option<Instant>,
     retry_for: Duration,
     backoff: Backoff,
 }
@@ -22,7 +23,7 @@ impl Budget {
         Self {
             tries: 0,
             max_tries: settings.max_tries,
-            begun: Instant::now(),
+            since: None,
             retry_for: settings.retry_for.as_duration(),
             backoff: Backoff::new(settings.first_wait.as_duration(), settings.longest_wait.as_duration()),
         }
@@ -32,7 +33,13 @@ impl Budget {
     pub(crate) fn failed(&mut self) -> Option<Duration> {
         self.tries += 1;
         let wait = self.backoff.failed();
-        (self.tries < self.max_tries && self.begun.elapsed() + wait <= self.retry_for).then_some(wait)
+        let since = *self.since.get_or_insert_with(Instant::now);
+        (self.tries < self.max_tries && since.elapsed() + wait <= self.retry_for).then_some(wait)
+    }
+
+    /// Something of ours is away: the time until it is back is not the server's, nor is what went before.
+    pub(crate) fn outage(&mut self) {
+        self.since = None;
     }
 
     /// Tries so far.
@@ -44,6 +51,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use domain::Period;
+    use tokio::time::advance;
 
     use super::*;
 
@@ -55,5 +63,23 @@ mod tests {
         assert_eq!((budget.failed(), budget.tries()), (None, 3));
         let hurried = IntakeSettings { retry_for: Period::from_millis(100), ..settings };
         assert_eq!(Budget::new(&hurried).failed(), None, "the first wait is longer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_counts_from_the_first_failure_and_not_while_something_of_ours_is_away() {
+        let settings = IntakeSettings {
+            retry_for: Period::from_secs(60),
+            longest_wait: Period::from_secs(1),
+            ..IntakeSettings::default()
+        };
+        let hour = Duration::from_hours(1);
+        let mut budget = Budget::new(&settings);
+        advance(hour).await;
+        assert!(budget.failed().is_some(), "it waited for its turn");
+        advance(hour).await;
+        budget.outage();
+        assert!(budget.failed().is_some(), "the database was away");
+        advance(hour).await;
+        assert_eq!(budget.failed(), None);
     }
 }

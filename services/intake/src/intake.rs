@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use blobs::Blobs;
 use bus::{AnnounceSettings, Consumer, DeadLetters, KafkaFailure, KafkaSettings, Subscription};
-use domain::SharedClock;
+use domain::{ApplicationName, SharedClock};
 use fetch::Fetcher;
 use receive::Receiver;
 use service::{Backoff, BoxError, Context};
 use store::{FollowedRegistry, Store};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
     task::JoinSet,
     time::{interval, sleep},
 };
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     settings::{IntakeSettings, Settings},
     telling::Telling,
+    turns::{Turn, Turns},
 };
 
 /// The header by which records for us are told from the others.
@@ -44,7 +44,7 @@ pub(crate) struct Intake {
     pub(crate) settings: IntakeSettings,
     pub(crate) soft_stop: CancellationToken,
     pub(crate) hard_stop: CancellationToken,
-    fetches: Semaphore,
+    turns: Turns,
 }
 
 impl Intake {
@@ -65,7 +65,7 @@ impl Intake {
             telling: Telling::new(context.metrics()),
             soft_stop: context.soft_stop().clone(),
             hard_stop: context.hard_stop().clone(),
-            fetches: Semaphore::new(settings.parallel),
+            turns: Turns::new(settings.parallel, settings.parallel_of_application),
             store,
             blobs,
             clock,
@@ -93,13 +93,17 @@ impl Intake {
         Ok(())
     }
 
-    /// The right to fetch; None when interrupted, or when the process is to stop.
-    pub(crate) async fn turn(&self, interrupted: &CancellationToken) -> Option<SemaphorePermit<'_>> {
+    /// The right to fetch for `application`; None when interrupted, or when the process is to stop.
+    pub(crate) async fn turn(
+        &self,
+        application: &ApplicationName,
+        interrupted: &CancellationToken,
+    ) -> Option<Turn> {
         tokio::select! {
             biased;
             () = interrupted.cancelled() => None,
             () = self.soft_stop.cancelled() => None,
-            turn = self.fetches.acquire() => turn.ok(),
+            turn = self.turns.of(application) => turn.ok(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Intake {
                 _ = tell.tick() => {
                     self.telling.became("passed_over", consumer.take_passed_over());
                     self.telling.under_way(under_way.len());
+                    self.telling.lag(consumer.lag());
                 }
                 taken = consumer.next() => match taken {
                     Ok((record, ticket)) => drop(under_way.spawn(Arc::clone(self).handle(record, ticket))),
@@ -132,6 +137,7 @@ impl Intake {
         while under_way.join_next().await.is_some() {}
         self.telling.became("passed_over", consumer.take_passed_over());
         self.telling.under_way(0);
+        self.telling.lag(0);
         consumer.leave().await;
         ended
     }

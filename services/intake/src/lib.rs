@@ -16,6 +16,7 @@ mod record;
 mod registry;
 mod settings;
 mod telling;
+mod turns;
 
 use std::sync::Arc;
 

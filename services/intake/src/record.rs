@@ -101,7 +101,9 @@ impl Intake {
     async fn try_until_it_ends(&self, announced: &Announced, interrupted: &CancellationToken) -> End {
         let (mut budget, mut outage) = (Budget::new(&self.settings), OUTAGE);
         loop {
-            let Some(turn) = self.turn(interrupted).await else { return End::Interrupted };
+            let Some(turn) = self.turn(&announced.application, interrupted).await else {
+                return End::Interrupted;
+            };
             let wait = match self.hand_in(announced, interrupted).await {
                 Ok(how) => return End::HandedIn(how),
                 Err(Failure::Refused(reason)) => return End::Dead(reason),
@@ -119,6 +121,7 @@ impl Intake {
                         tracing::warn!(error = service::chain(error.as_ref()), "handing in waits");
                     }
                     self.telling.retries("ours");
+                    budget.outage();
                     outage.failed()
                 }
             };

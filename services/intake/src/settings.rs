@@ -39,6 +39,8 @@ pub struct IntakeSettings {
     pub ops_listen: SocketAddr,
     /// Most archives that are fetched at once.
     pub parallel: usize,
+    /// Most of them that are one application's: servers that are slow keep nobody else waiting.
+    pub parallel_of_application: usize,
     /// Most records of one partition that are being worked on or wait to be tried again; a partition that has so
     /// many waits.
     pub most_under_way: usize,
@@ -64,6 +66,7 @@ impl Default for IntakeSettings {
         Self {
             ops_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9005)),
             parallel: 8,
+            parallel_of_application: 4,
             most_under_way: 64,
             retry_for: Period::from_secs(10 * 60),
             max_tries: 10,
@@ -97,6 +100,7 @@ impl Settings {
         let own = &self.intake;
         let zeros = [
             ("parallel", own.parallel == 0),
+            ("parallel_of_application", own.parallel_of_application == 0),
             ("most_under_way", own.most_under_way == 0),
             ("max_tries", own.max_tries == 0),
             ("upload_lease", own.upload_lease.as_duration().is_zero()),

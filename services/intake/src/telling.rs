@@ -12,6 +12,7 @@ pub(crate) struct Telling {
     records: Counter<1>,
     retries: Counter<1>,
     under_way: Gauge<0>,
+    lag: Gauge<0>,
     latency: Histogram<0>,
 }
 
@@ -35,6 +36,12 @@ impl Telling {
                 "Records that are worked on or wait to be tried again.",
                 [],
             ),
+            lag: metrics.gauge(
+                "announced_lag_records",
+                "Records of the topic of announcements, in the partitions of this process, whose offset is not \
+                 committed yet, as of a few seconds ago.",
+                [],
+            ),
             latency: metrics.histogram(
                 "announced_latency_seconds",
                 "Time from a record's Kafka timestamp until its source is settled.",
@@ -55,6 +62,11 @@ impl Telling {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     pub(crate) fn under_way(&self, count: usize) {
         self.under_way.set([], count as f64);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    pub(crate) fn lag(&self, records: u64) {
+        self.lag.set([], records as f64);
     }
 
     pub(crate) fn settled(&self, announced_at: Option<DateTime<Utc>>, now: DateTime<Utc>) {
