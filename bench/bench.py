@@ -42,6 +42,9 @@ class Scale:
     settle: tuple[int, int, int, int, int]
     # Rows of the table that the SQL source reads.
     sql_rows: int
+    # Records that pass intake by; bytes of the archive that it fetches.
+    passing: int
+    archive: int
 
 
 FULL = Scale(
@@ -58,6 +61,8 @@ FULL = Scale(
     memory=(GIB, 5 * GIB),
     settle=(10_000, 20, 1000, 64, 64 * MIB),
     sql_rows=3_000_000,
+    passing=1_500_000,
+    archive=GIB,
 )
 QUICK = Scale(
     seconds=3,
@@ -73,6 +78,8 @@ QUICK = Scale(
     memory=(4 * MIB, 16 * MIB),
     settle=(20, 20, 50, 8, 2 * MIB),
     sql_rows=20_000,
+    passing=20_000,
+    archive=8 * MIB,
 )
 
 

@@ -30,6 +30,8 @@ PARTS = {
     "settle": "settle",
     "memory": "memory",
     "sql": "sql",
+    "passing": "passing",
+    "intake": "intake",
 }
 # Above it the machine is too busy with something else.
 QUIET_PERCENT = 10

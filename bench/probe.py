@@ -9,6 +9,7 @@ import subprocess
 from servers import Servers
 
 TOPIC = "platform.export.requests"
+ANNOUNCED = "platform.upload.announce"
 # Of the same size as a request event of ours, and not read by anybody.
 LIMIT_TOPIC = "bench.limit"
 

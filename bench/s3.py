@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import curl
 import http_stream
 from checks import expect
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class S3:
@@ -47,25 +49,49 @@ class S3:
         expect(sent.status == 200, f"the S3 server answered {sent.status} for {key}")
         return sent
 
+    def presigned(self, key: str, seconds: int) -> str:
+        """A URL by which anybody can get the object for so long."""
+        now = now_as_s3_has_it()
+        query = {
+            "X-Amz-Algorithm": ALGORITHM,
+            "X-Amz-Credential": f"{self.settings['access_key_id']}/{self.scope(now)}",
+            "X-Amz-Date": now,
+            "X-Amz-Expires": str(seconds),
+            "X-Amz-SignedHeaders": "host",
+        }
+        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+        signature = self.signature(now, "GET", key, text, {"host": self.host()})
+        return f"{self.url(key)}?{text}&X-Amz-Signature={signature}"
+
     def signed(self, method: str, key: str) -> dict[str, str]:
         """The headers of AWS Signature Version 4."""
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        scope = f"{now[:8]}/{self.settings['region']}/s3/aws4_request"
-        headers = {
-            "host": self.settings["endpoint"].split("//")[1],
-            "x-amz-content-sha256": UNSIGNED,
-            "x-amz-date": now,
-        }
+        now = now_as_s3_has_it()
+        headers = {"host": self.host(), "x-amz-content-sha256": UNSIGNED, "x-amz-date": now}
+        signature = self.signature(now, method, key, "", headers)
+        credential = f"{self.settings['access_key_id']}/{self.scope(now)}"
         names = ";".join(headers)
+        value = f"{ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+        del headers["host"]
+        return headers | {"Authorization": value}
+
+    def signature(self, now: str, method: str, key: str, query: str, headers: dict[str, str]) -> str:
+        """Of a request with a body that is not signed."""
         lines = [f"{name}:{value}" for name, value in headers.items()]
         path = f"/{self.settings['bucket']}/{key}"
-        request = "\n".join([method, path, "", *lines, "", names, UNSIGNED])
-        to_sign = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(request.encode()).hexdigest()])
+        request = "\n".join([method, path, query, *lines, "", ";".join(headers), UNSIGNED])
+        scope = self.scope(now)
+        to_sign = "\n".join([ALGORITHM, now, scope, hashlib.sha256(request.encode()).hexdigest()])
         secret = f"AWS4{self.settings['secret_access_key']}".encode()
         for part in scope.split("/"):
             secret = hmac.digest(secret, part.encode(), "sha256")
-        signature = hmac.digest(secret, to_sign.encode(), "sha256").hex()
-        credential = f"{self.settings['access_key_id']}/{scope}"
-        value = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
-        del headers["host"]
-        return headers | {"Authorization": value}
+        return hmac.digest(secret, to_sign.encode(), "sha256").hex()
+
+    def scope(self, now: str) -> str:
+        return f"{now[:8]}/{self.settings['region']}/s3/aws4_request"
+
+    def host(self) -> str:
+        return self.settings["endpoint"].split("//")[1]
+
+
+def now_as_s3_has_it() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from customer import OPENER
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
 
@@ -21,6 +23,15 @@ enabled = false
 
 [internal_api]
 max_upload_bytes = "8GiB"
+
+# Announced archives lie on this machine.
+[intake]
+max_upload_bytes = "8GiB"
+[intake.fetch]
+allow_http = true
+allow_networks = ["127.0.0.0/8"]
+[applications.exampleApplication]
+announce_hosts = ["127.0.0.1"]
 """
 
 # Building it all for the first time takes some minutes on a small machine.
@@ -87,6 +98,12 @@ class Servers:
 
     def pid(self, service: str) -> int:
         return self.ready["pids"][service]
+
+    def metric(self, service: str, name: str) -> float:
+        """A figure that a service tells of itself; 0 as long as it does not."""
+        with OPENER.open(self.ready["metrics"][service], timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
     def restart(self, *services: str) -> None:
         """Ends services and waits until the launcher has started them again: as good as new."""

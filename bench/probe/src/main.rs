@@ -3,8 +3,10 @@
 
 mod events;
 mod kafka;
+mod send;
 mod settle;
 mod summary;
+mod take;
 mod topic;
 
 use anyhow::Result;
@@ -26,6 +28,10 @@ enum Command {
     Settle(settle::Options),
     /// The same as events, without the platform: send records and read them.
     Kafka(kafka::Options),
+    /// Write records as fast as Kafka takes them.
+    Send(send::Options),
+    /// Read a topic as fast as it comes.
+    Take(take::Options),
     /// Tell how many records a topic has taken.
     EndOffsets(topic::Topic),
 }
@@ -36,6 +42,8 @@ async fn main() -> Result<()> {
         Command::Events(options) => serde_json::to_value(events::measure(options).await?)?,
         Command::Settle(options) => serde_json::to_value(settle::measure(options).await?)?,
         Command::Kafka(options) => serde_json::to_value(kafka::measure(options).await?)?,
+        Command::Send(options) => serde_json::json!({ "records": send::send(&options)? }),
+        Command::Take(options) => serde_json::to_value(take::take(&options)?)?,
         Command::EndOffsets(topic) => serde_json::json!({ "records": topic.end_offsets()?.total() }),
     };
     println!("{report}");

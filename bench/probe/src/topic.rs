@@ -57,6 +57,20 @@ impl Topic {
         self.ends(&self.consumer()?)
     }
 
+    /// A consumer of the whole topic.
+    ///
+    /// # Errors
+    /// When the brokers do not answer, or there is no such topic.
+    pub(crate) fn whole(&self) -> Result<BaseConsumer> {
+        let consumer = self.consumer()?;
+        let mut assignment = TopicPartitionList::new();
+        for (partition, _) in self.ends(&consumer)?.0 {
+            assignment.add_partition_offset(&self.topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&assignment)?;
+        Ok(consumer)
+    }
+
     fn consumer(&self) -> Result<BaseConsumer> {
         let config = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
