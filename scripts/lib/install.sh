@@ -4,7 +4,7 @@
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 #   install_groups build run
 #
-# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS, oidc-provider, the clients
+# System packages come from Debian, in groups (see package_table). Kafka, SeaweedFS, oidc-provider, Azurite, the clients
 # of resumable uploads and what the tests in Python need go to a cache that all checkouts share. A tool is put together in a scratch folder and
 # renamed into place when whole, so a run that is killed leaves nothing half done and the next one carries on.
 
@@ -173,6 +173,15 @@ fetch_oidc_provider() {
     grep -qF "\"version\": \"$OIDC_PROVIDER_VERSION\"" "$1/node_modules/oidc-provider/package.json"
 }
 
+fetch_azurite() {
+  cp "$LIB_DIR/azurite/package.json" "$LIB_DIR/azurite/package-lock.json" "$1" &&
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) &&
+    # Two thirds are what debuggers, compilers and bundlers read.
+    find "$1/node_modules" -type f \( -name '*.map' -o -name '*.ts' \) -delete &&
+    find "$1/node_modules/@opentelemetry" -type d \( -name esm -o -name esnext \) -prune -exec rm -rf {} + &&
+    grep -qF "\"version\": \"$AZURITE_VERSION\"" "$1/node_modules/azurite/package.json"
+}
+
 fetch_python_tests() {
   local python=/usr/bin/python3
   [[ -x $python ]] || python=python3
@@ -202,6 +211,7 @@ kafka_dir() { echo "$TOOLS_DIR/kafka_$KAFKA_SCALA_VERSION-$KAFKA_VERSION"; }
 seaweedfs_dir() { echo "$TOOLS_DIR/seaweedfs-$SEAWEEDFS_VERSION"; }
 tus_clients_dir() { echo "$TOOLS_DIR/tus-clients-$TUSPY_VERSION-$TUS_JS_CLIENT_VERSION"; }
 oidc_provider_dir() { echo "$TOOLS_DIR/oidc-provider-$OIDC_PROVIDER_VERSION"; }
+azurite_dir() { echo "$TOOLS_DIR/azurite-$AZURITE_VERSION"; }
 # Another list gets another folder.
 python_tests_dir() {
   echo "$TOOLS_DIR/python-tests-$(sha256sum <"$PYTHON_TESTS_LIST" | cut -c1-16)"
@@ -234,6 +244,8 @@ install_service_tools() {
 install_test_tools() {
   install_tool "$(oidc_provider_dir)" fetch_oidc_provider \
     "oidc-provider $OIDC_PROVIDER_VERSION (50 MB with its Node.js), an OpenID issuer for tests,"
+  install_tool "$(azurite_dir)" fetch_azurite \
+    "Azurite $AZURITE_VERSION (120 MB), Azure Blob Storage for tests,"
   install_tool "$(python_tests_dir)" fetch_python_tests \
     "pytest, mypy, ruff and others (40 MB), which test the Python library,"
   install_tool "$(tus_clients_dir)" fetch_tus_clients \

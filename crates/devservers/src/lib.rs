@@ -1,4 +1,4 @@
-//! Real servers as child processes: [`Postgres`], [`Kafka`], [`S3`] (`SeaweedFS`)
+//! Real servers as child processes: [`Postgres`], [`Kafka`], [`S3`] (`SeaweedFS`), [`AzureBlobs`] (`azurite`)
 //! and [`IdentityProvider`] (`oidc-provider`).
 //!
 //! The standalone service, the launcher and the tests start them from what `scripts/install` put on
@@ -8,6 +8,7 @@
 //!
 //! Servers listen on 127.0.0.1 only and end with the process that started them.
 
+mod azure_blobs;
 mod error;
 mod home;
 mod identity_provider;
@@ -22,6 +23,7 @@ mod spawner;
 mod test_servers;
 mod tools;
 
+pub use azure_blobs::{AzureBlobs, AzureBlobsConnection};
 pub use error::Error;
 pub use home::DataDir;
 pub use identity_provider::IdentityProvider;

@@ -46,6 +46,12 @@ pub(crate) fn oidc_provider_libraries() -> Result<PathBuf, Error> {
     existing(path, "oidc-provider", "test")
 }
 
+/// The folder with `azurite` and what it needs.
+pub(crate) fn azurite_libraries() -> Result<PathBuf, Error> {
+    let path = tools_dir().join(format!("azurite-{}/node_modules", version("AZURITE_VERSION")));
+    existing(path, "azurite", "test")
+}
+
 /// The Node.js that comes with `oidc-provider`, which Debian's is too old for.
 pub(crate) fn node() -> Result<PathBuf, Error> {
     let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
@@ -101,7 +107,8 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_shared_file() {
-        for name in ["KAFKA_SCALA_VERSION", "KAFKA_VERSION", "SEAWEEDFS_VERSION", "OIDC_PROVIDER_VERSION"] {
+        let names = ["KAFKA_SCALA_VERSION", "KAFKA_VERSION", "SEAWEEDFS_VERSION", "OIDC_PROVIDER_VERSION"];
+        for name in names.into_iter().chain(["AZURITE_VERSION"]) {
             assert!(version(name).starts_with(|first: char| first.is_ascii_digit()), "{name}");
         }
     }

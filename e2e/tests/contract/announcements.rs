@@ -2,8 +2,9 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bus::{AnnounceProfile, reader::StoredRecord};
-use chrono::TimeDelta;
-use domain::Period;
+use chrono::{DateTime, TimeDelta, Utc};
+use devservers::{AzureBlobs, DataDir};
+use domain::{Clock as _, Period, Secret, SystemClock};
 use e2e::{AppSettings, Customer, SOURCE_APPLICATION, TestApp, expect};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
@@ -204,5 +205,51 @@ async fn an_application_that_is_switched_on_over_local_files_waits_and_its_expor
         .await;
     expect(app.try_download(&export).await, 200).await;
     expect(app.delete(&export).await, 202).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_3_on_azure_the_url_is_a_shared_access_signature_for_that_blob_alone() {
+    let azure = AzureBlobs::start(DataDir::default()).await.unwrap();
+    let place = azure.connection();
+    let app = TestApp::with(|settings| {
+        announced(settings);
+        settings.object_store.kind = blobs::Kind::Azure;
+        settings.object_store.azure = blobs::AzureSettings {
+            account: place.account,
+            container: place.container,
+            access_key: Some(Secret::from(place.access_key)),
+            endpoint: Some(place.endpoint),
+            allow_http: true,
+            ..blobs::AzureSettings::default()
+        };
+    })
+    .await;
+    // More than one block.
+    let numbers = (0..1_500_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string());
+    let content = numbers.collect::<Vec<_>>().join(",");
+    let export = app.create(&Customer::new(), &two_sources()).await;
+    expect(app.upload(&export.sources[0], content.clone()).await, 202).await;
+    expect(app.upload(&export.sources[1], "[]").await, 202).await;
+    let archive = app.download(&export).await;
+    assert_eq!(archive.text(&format!("{}.json", export.sources[1].id)), "[]");
+    let mut records = announcements(&app, 2).await;
+    records.sort_by_key(|(_, body)| std::cmp::Reverse(body["size"].as_u64()));
+    let [large, small] = [0, 1].map(|place| records[place].1["url"].as_str().unwrap());
+
+    let (status, object) = fetch(&app, large).await;
+    assert_eq!((status, Some(object.len() as u64)), (200, records[0].1["size"].as_u64()));
+    let mut inflated = String::new();
+    GzDecoder::new(&object[..]).read_to_string(&mut inflated).unwrap();
+    assert!(inflated == content);
+    let ((blob, signature), (other, _)) = (large.split_once('?').unwrap(), small.split_once('?').unwrap());
+    let until = signature.split('&').find_map(|pair| pair.strip_prefix("se=")).unwrap();
+    let until: DateTime<Utc> = until.replace("%3A", ":").parse().unwrap();
+    let left = until - SystemClock.now();
+    assert!(left > TimeDelta::hours(23) && left <= TimeDelta::hours(24), "{left}");
+    for stolen in [blob.to_owned(), format!("{other}?{signature}"), large.replace("sig=", "sig=A")] {
+        let (status, _) = fetch(&app, &stolen).await;
+        assert!(matches!(status, 403 | 404 | 409), "{status}");
+    }
     app.end().await;
 }
