@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use crate::{
-    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, headers,
+    client::Context,
+    client_config::InvalidKafkaSettings,
+    error::{KafkaFailure, passes},
+    headers,
     settings::KafkaSettings,
 };
 
@@ -90,6 +93,24 @@ pub struct Consumer {
     assignments: Arc<Assignments>,
     commits: Interval,
     passed_over: u64,
+    troubles: Troubles,
+}
+
+/// What the client could not do since the last record came.
+#[derive(Debug, Default)]
+struct Troubles(Option<RDKafkaErrorCode>);
+
+impl Troubles {
+    /// Says in the log what a person has to mend, once.
+    fn note(&mut self, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        if passes(error) || self.0 == code {
+            tracing::debug!(%error, "the Kafka consumer waits for its brokers");
+        } else {
+            tracing::warn!(%error, "the Kafka consumer is given no records");
+            self.0 = code;
+        }
+    }
 }
 
 impl Consumer {
@@ -122,7 +143,14 @@ impl Consumer {
         consumer.subscribe(&[&subscription.topic]).map_err(refused)?;
         let mut commits = interval(COMMIT_EVERY);
         commits.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { client: Some(consumer), subscription, assignments, commits, passed_over: 0 })
+        Ok(Self {
+            client: Some(consumer),
+            subscription,
+            assignments,
+            commits,
+            passed_over: 0,
+            troubles: Troubles::default(),
+        })
     }
 
     /// The next record that is wanted, and the ticket by which it is reported done. It has to be called all the
@@ -140,14 +168,17 @@ impl Consumer {
                 _ = self.commits.tick() => self.commit(),
                 () = self.assignments.room() => resume(consumer, &self.subscription, &self.assignments),
                 received = consumer.recv() => match received {
-                    Ok(message) => match self.take(consumer, &message) {
-                        Some(taken) => return Ok(taken),
-                        None => self.passed_over += 1,
-                    },
+                    Ok(message) => {
+                        self.troubles = Troubles::default();
+                        match self.take(consumer, &message) {
+                            Some(taken) => return Ok(taken),
+                            None => self.passed_over += 1,
+                        }
+                    }
                     Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
                         return Err(error.into());
                     }
-                    Err(error) => tracing::debug!(%error, "the Kafka consumer waits for its brokers"),
+                    Err(error) => self.troubles.note(&error),
                 },
             }
             in_a_row += 1;
@@ -166,6 +197,11 @@ impl Consumer {
     /// them, as it was a few seconds ago; what it has not heard of yet, as while no broker answers, is not among them.
     pub fn lag(&self) -> u64 {
         self.assignments.lag()
+    }
+
+    /// How many partitions it has now.
+    pub fn partitions(&self) -> usize {
+        self.assignments.count()
     }
 
     /// Commits what is done and leaves the group, so that others take over at once.

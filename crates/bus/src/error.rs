@@ -92,6 +92,19 @@ pub enum CheckError {
     Interrupted,
 }
 
+/// Whether a consumer's client mends this by itself, as a lost connection.
+pub(crate) fn passes(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}
+
 /// Whether `error` would come again for the same record with another broker, another connection, other
 /// permissions or another day. What an operator can mend without touching the record (an unknown topic,
 /// a missing permission) is not the record's fault.

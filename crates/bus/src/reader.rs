@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use crate::{
-    client::Context, client_config::InvalidKafkaSettings, error::KafkaFailure, headers,
+    client::Context,
+    client_config::InvalidKafkaSettings,
+    error::{KafkaFailure, passes},
+    headers,
     settings::KafkaSettings,
 };
 
@@ -127,19 +130,6 @@ fn all_partitions(consumer: &StreamConsumer<Context>, topic: &str) -> Result<Top
         return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
     }
     Ok(assignment)
-}
-
-/// Whether the client mends this by itself.
-fn passes(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::Resolve
-        )
-    )
 }
 
 fn stored_record(message: &BorrowedMessage<'_>) -> StoredRecord {

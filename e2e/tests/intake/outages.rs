@@ -120,6 +120,7 @@ async fn it_is_told_how_much_lies_behind_a_record_that_is_not_done() {
     announcing.announce(&announcement(&export, 1, &url)).await;
     announcing.send("another", Vec::new()).await;
     announcing.app.wait_for_metric("announced_lag_records{service=\"intake\"} 3").await;
+    announcing.app.wait_for_metric("announced_partitions{service=\"intake\"} 1").await;
     announcing.endpoint.put("failing", Behaviour::Body(b"[2]".to_vec()));
     announcing.app.wait_for_metric("announced_lag_records{service=\"intake\"} 0").await;
     announcing.end().await;

@@ -125,7 +125,7 @@ impl Intake {
                 _ = tell.tick() => {
                     self.telling.became("passed_over", consumer.take_passed_over());
                     self.telling.under_way(under_way.len());
-                    self.telling.lag(consumer.lag());
+                    self.telling.share(consumer.partitions(), consumer.lag());
                 }
                 taken = consumer.next() => match taken {
                     Ok((record, ticket)) => drop(under_way.spawn(Arc::clone(self).handle(record, ticket))),
@@ -137,7 +137,7 @@ impl Intake {
         while under_way.join_next().await.is_some() {}
         self.telling.became("passed_over", consumer.take_passed_over());
         self.telling.under_way(0);
-        self.telling.lag(0);
+        self.telling.share(0, 0);
         consumer.leave().await;
         ended
     }

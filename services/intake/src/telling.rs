@@ -13,6 +13,7 @@ pub(crate) struct Telling {
     retries: Counter<1>,
     under_way: Gauge<0>,
     lag: Gauge<0>,
+    partitions: Gauge<0>,
     latency: Histogram<0>,
 }
 
@@ -42,6 +43,11 @@ impl Telling {
                  committed yet, as of a few seconds ago.",
                 [],
             ),
+            partitions: metrics.gauge(
+                "announced_partitions",
+                "Partitions of the topic of announcements that this process has.",
+                [],
+            ),
             latency: metrics.histogram(
                 "announced_latency_seconds",
                 "Time from a record's Kafka timestamp until its source is settled.",
@@ -64,9 +70,11 @@ impl Telling {
         self.under_way.set([], count as f64);
     }
 
+    /// What this process has of the topic: partitions, and records in them that are not committed.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    pub(crate) fn lag(&self, records: u64) {
-        self.lag.set([], records as f64);
+    pub(crate) fn share(&self, partitions: usize, lag: u64) {
+        self.partitions.set([], partitions as f64);
+        self.lag.set([], lag as f64);
     }
 
     pub(crate) fn settled(&self, announced_at: Option<DateTime<Utc>>, now: DateTime<Utc>) {

@@ -109,6 +109,10 @@ impl Assignments {
         roomy.map(|(partition, _)| *partition).collect()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.held().len()
+    }
+
     pub(super) fn lag(&self) -> u64 {
         self.lag.load(Ordering::Relaxed)
     }

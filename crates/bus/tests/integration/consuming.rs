@@ -168,3 +168,19 @@ async fn two_members_share_and_what_is_taken_from_one_is_said_to_be() {
     assert_eq!(again, theirs);
     first.leave().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_after_joining_is_read_from_its_beginning() {
+    let topic = TestTopic::new("late").unwrap();
+    let settings = settings(&topic.brokers, PATIENCE);
+    let mut consumer = Consumer::join(&settings, subscription(&topic.name, 5)).unwrap();
+    assert!(timeout(SILENCE, consumer.next()).await.is_err(), "there is nothing to read");
+    assert_eq!(consumer.partitions(), 0);
+    topics::ensure_topics(&settings, &[&topic.name], 1).await.unwrap();
+    send(&settings, &topic.name, 0..1, |_| true).await;
+    // The client asks for its topics every 30 seconds.
+    let (record, ticket) = timeout(PATIENCE * 3, consumer.next()).await.expect("a record comes").unwrap();
+    assert_eq!((number(&record), consumer.partitions()), (0, 1));
+    ticket.done();
+    consumer.leave().await;
+}
