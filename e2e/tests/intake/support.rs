@@ -52,6 +52,17 @@ impl Announcing {
         Self::made(1, |_| (), |settings| settings.kafka.brokers = brokers).await
     }
 
+    /// Everything but intake, for an application that is announced; the dispatcher of the app reaches no Kafka, while
+    /// there is one at `brokers`.
+    pub(crate) async fn with_dispatcher_away(brokers: String) -> Self {
+        let away = |settings: &mut AppSettings| {
+            settings.application(SOURCE_APPLICATION).announce = true;
+            settings.kafka.brokers = "127.0.0.1:9".into();
+            settings.kafka.message_timeout = Period::from_secs(1);
+        };
+        Self::made(1, away, |settings| settings.kafka.brokers = brokers).await
+    }
+
     /// Everything but intake, without the topic of dead letters.
     pub(crate) async fn without_dead_letter_topic() -> Self {
         Self::made(1, |_| (), |settings| settings.announce.dead_letter_topic.push_str("-late")).await
