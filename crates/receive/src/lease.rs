@@ -16,14 +16,14 @@ use futures_util::{
     pin_mut,
 };
 use store::{AnswerTarget, Store, StoreError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     error::DeliveryError,
     receiver::{Place, Receiver},
 };
 
-/// How often it is noted at most how far an upload has come.
+/// How often the row of an attempt is written at most: its lease, or how far its upload has come.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// How many bytes an upload has received so far, before compression.
@@ -82,13 +82,15 @@ impl Receiver {
         received: &Received,
     ) -> Result<(), StoreError> {
         let renew_every = (lease / 3).to_std().unwrap_or(Duration::from_secs(20));
+        let look_every = renew_every.min(NOTE_EVERY);
         let (mut renew_at, mut noted) = (Instant::now() + renew_every, 0);
         loop {
-            sleep_until(renew_at.min(Instant::now() + NOTE_EVERY)).await;
+            sleep(look_every).await;
             let bytes = received.0.load(Ordering::Relaxed);
-            let is_wanted = if Instant::now() >= renew_at {
-                renew_at = Instant::now() + renew_every;
-                self.store.renew_upload(attempt, self.clock.now() + lease).await
+            // The next look would be too late.
+            let is_wanted = if Instant::now() + look_every > renew_at {
+                (renew_at, noted) = (Instant::now() + renew_every, bytes);
+                self.store.renew_upload(attempt, self.clock.now() + lease, bytes).await
             } else if bytes > noted {
                 noted = bytes;
                 // Whatever is wrong, it costs the customer a figure, and not the application its upload.

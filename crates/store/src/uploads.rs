@@ -57,7 +57,7 @@ impl Store {
         .await
     }
 
-    /// Lets an attempt go on until `lease_expires_at`. False means that it was given up, or that its export
+    /// Lets an attempt go on until `lease_expires_at`, and notes that it has received so many bytes. False means that it was given up, or that its export
     /// was deleted: what it uploads is wanted no more.
     ///
     /// # Errors
@@ -66,13 +66,16 @@ impl Store {
         &self,
         attempt: AttemptId,
         lease_expires_at: DateTime<Utc>,
+        received_bytes: u64,
     ) -> Result<bool, StoreError> {
         self.statement("renew upload", move |connection| {
             let updated = diesel::sql_query(format!(
-                "UPDATE upload_attempts a SET lease_expires_at = $2 WHERE a.id = $1 AND {IS_WANTED}"
+                "UPDATE upload_attempts a SET lease_expires_at = $2, received_bytes = $3 \
+                 WHERE a.id = $1 AND {IS_WANTED}"
             ))
             .bind::<sql_types::Uuid, _>(attempt.as_uuid())
             .bind::<sql_types::Timestamptz, _>(lease_expires_at)
+            .bind::<sql_types::BigInt, _>(i64::try_from(received_bytes).unwrap_or(i64::MAX))
             .execute(connection)?;
             Ok(updated == 1)
         })

@@ -1,13 +1,14 @@
 //! How far a delivery has come, as its customer sees it (S0-status).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use domain::Period;
 use e2e::{Export, PATIENCE, TestApp, expect};
 use serde_json::{Value, json};
 use testkit::poll_until;
 
 use crate::{
-    support::{one_export, piecewise, posting, source_status},
+    support::{one_export, one_export_with, piecewise, posting, source_status},
     uploads::gzip,
 };
 
@@ -95,5 +96,32 @@ async fn s0_status_noting_how_far_it_has_come_never_costs_an_upload() {
     expect(uploading.await.unwrap(), 202).await;
     let archive = app.download(&export).await;
     assert_eq!(archive.text(&format!("{}.json", export.sources[0].id)), "[1,2,2,2,2,2,3]");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_status_the_row_of_an_upload_is_written_once_a_second_at_most() {
+    let (app, export) = one_export_with(|settings| {
+        // Renewed every second.
+        settings.internal_api.upload_lease = Period::from_secs(3);
+    })
+    .await;
+    let (chunks, body) = piecewise();
+    let started = Instant::now();
+    let uploading = tokio::spawn(posting(&app, &export, "upload").body(body).send());
+    while started.elapsed() < Duration::from_secs(5) {
+        chunks.send(b" ".to_vec()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let client = app.database.connect().await.unwrap();
+    let written = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'upload_attempts'";
+    let told = poll_until(PATIENCE, async || {
+        let updates: i64 = client.query_one(written, &[]).await?.get(0);
+        Ok((updates >= 3).then_some(updates))
+    });
+    let (updates, seconds) = (told.await.unwrap(), started.elapsed().as_secs());
+    assert!(u64::try_from(updates).unwrap() <= seconds, "{updates} in {seconds} seconds");
+    drop(chunks);
+    expect(uploading.await.unwrap(), 202).await;
     app.end().await;
 }

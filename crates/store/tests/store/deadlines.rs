@@ -67,7 +67,7 @@ async fn a_source_is_left_to_an_upload_that_never_ends_for_its_overtime_and_not_
     let fixture = Fixture::new().await;
     let draft = fixture.create(&owner("jdoe"), 1).await;
     let attempt = fixture.begin(draft.id, draft.sources[0].id).await;
-    fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::days(100)).await.unwrap();
+    fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::days(100), 0).await.unwrap();
     fixture.pass_deadline();
     fixture.clock.advance(OVERTIME - TimeDelta::microseconds(1));
     assert_eq!(fixture.fail_overdue(10).await, 0);

@@ -75,7 +75,7 @@ async fn answer(fixture: &Fixture, draft: &ExportDraft, random: &mut Random) -> 
         lease_expires_at: now + TimeDelta::minutes(1),
     };
     store.begin_upload(attempt.clone()).await?;
-    store.renew_upload(id, now + TimeDelta::minutes(1)).await?;
+    store.renew_upload(id, now + TimeDelta::minutes(1), 0).await?;
     store.note_received(id, 1).await?;
     if random.one_in(4) {
         store.abandon_upload(id, now).await?;

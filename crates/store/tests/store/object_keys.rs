@@ -108,13 +108,13 @@ async fn a_lease_is_renewed_until_the_upload_is_given_up_or_its_export_deleted()
     let draft = fixture.create(&owner("jdoe"), 1).await;
     let attempt = fixture.begin(draft.id, draft.sources[0].id).await;
     fixture.clock.advance(TimeDelta::minutes(1));
-    assert!(fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::minutes(1)).await.unwrap());
+    assert!(fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::minutes(1), 0).await.unwrap());
     assert_eq!(fixture.store.expire_uploads(fixture.now(), 10).await.unwrap(), 0);
     fixture.store.delete_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap();
-    assert!(!fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::hours(1)).await.unwrap());
+    assert!(!fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::hours(1), 0).await.unwrap());
     fixture.clock.advance(TimeDelta::minutes(1));
     assert_eq!(fixture.store.expire_uploads(fixture.now(), 10).await.unwrap(), 1);
-    assert!(!fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::hours(1)).await.unwrap());
+    assert!(!fixture.store.renew_upload(attempt.id, fixture.now() + TimeDelta::hours(1), 0).await.unwrap());
 }
 
 /// Uploads, expiries of their leases, deletions, releases and purges, all at once and at random, the clock
