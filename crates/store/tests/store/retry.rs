@@ -230,3 +230,38 @@ async fn one_source_retried_twice_at_once_is_asked_once() {
         assert_eq!(fixture.send_all().await.len(), 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_was_under_way_when_its_source_failed_answers_the_retry() {
+    let fixture = Fixture::new().await;
+    let draft = fixture.create(&owner("jdoe"), 1).await;
+    let attempt = fixture.begin(draft.id, draft.sources[0].id).await;
+    fixture.fail(&draft, 0).await;
+    assert_eq!(fixture.retry(&draft, 0).await, RetryOutcome::Asked);
+    // An answer names its source and not the question: what customers want is there.
+    assert_eq!(fixture.settle(&attempt, 1).await, AnswerOutcome::Settled(ExportStatus::Complete));
+    assert!(fixture.queued_keys().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_and_a_late_answer_at_once_leave_the_source_asked_or_answered_and_no_object_forgotten() {
+    let fixture = Fixture::new().await;
+    for round in 0..30 {
+        let draft = fixture.create(&owner("jdoe"), 2).await;
+        fixture.deliver(draft.id, draft.sources[0].id, 1).await;
+        let attempt = fixture.begin(draft.id, draft.sources[1].id).await;
+        fixture.fail(&draft, 1).await;
+        let (retried, answered) = tokio::join!(fixture.retry(&draft, 1), fixture.settle(&attempt, 2));
+        assert_eq!(retried, RetryOutcome::Asked, "round {round}");
+        let (expected, in_queue) = match answered {
+            AnswerOutcome::Settled(ExportStatus::Complete) => (ExportStatus::Complete, false),
+            AnswerOutcome::Conflict => (ExportStatus::Running, true),
+            other => panic!("round {round}: {other:?}"),
+        };
+        let found = fixture.store.find_export(owner("jdoe"), draft.id, fixture.now()).await.unwrap().unwrap();
+        assert_eq!(found.export.status, expected, "round {round}");
+        assert_eq!(fixture.queued_keys().contains(&attempt.object_key), in_queue, "round {round}");
+        let manifests = format!("SELECT count(*) AS n FROM manifests WHERE export_id = '{}'", draft.id);
+        assert_eq!(fixture.number(&manifests), i64::from(!in_queue), "round {round}");
+    }
+}
