@@ -1,13 +1,16 @@
 //! What has arrived counts, and the last byte settles the source (S0-tus).
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use domain::ByteSize;
 use e2e::{Customer, TestApp, expect, raw};
 use reqwest::Method;
+use testkit::poll_until;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use super::{Upload, asked, creation, delivered, rows, text};
-use crate::support::{one_export, one_export_with, source, source_status, usual, wanted};
+use crate::support::{one_export, one_export_with, piecewise, source, source_status, usual, wanted};
 
 #[tokio::test]
 async fn s0_tus_an_upload_in_several_requests_settles_its_source_with_the_last() {
@@ -166,5 +169,45 @@ async fn s0_tus_its_customer_sees_how_far_it_has_come() {
     }
     expect(upload.patch(12, vec![b'x'; 8]).send().await, 204).await;
     assert_eq!(source_status(&app, &export).await.get("received_bytes"), None);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_tus_a_connection_that_falls_silent_gives_way_to_the_next() {
+    let (app, export) = one_export().await;
+    let upload = Upload::begin(&app, &export, 9).await;
+    let (chunks, body) = piecewise();
+    let silent = tokio::spawn(upload.patch(0, body).send());
+    chunks.send(b"123".to_vec()).await.unwrap();
+    // Its other end may be dead, and its client try again: long before the idle timeout of half a minute.
+    let taken_over = poll_until(Duration::from_secs(20), async || {
+        let answer = upload.patch(3, "456").send().await?;
+        assert!([204, 409, 423].contains(&answer.status().as_u16()), "{answer:?}");
+        Ok((answer.status() == 204).then_some(()))
+    });
+    taken_over.await.unwrap();
+    assert_eq!(upload.offset().await, 6);
+    chunks.send(b"too late".to_vec()).await.unwrap();
+    expect(silent.await.unwrap(), 409).await;
+    expect(upload.patch(6, "789").send().await, 204).await;
+    assert_eq!(delivered(&app.download(&export).await, &export), "123456789");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_tus_a_request_that_pauses_goes_on_where_it_stood_unless_another_did() {
+    let (app, export) = one_export().await;
+    let upload = Upload::begin(&app, &export, 9).await;
+    let (chunks, body) = piecewise();
+    let slow = tokio::spawn(upload.patch(0, body).send());
+    // The first time before its first byte.
+    for (before, chunk) in [(0, "123"), (3, "456"), (6, "789")] {
+        upload.reaches(before).await;
+        app.wait_for_count("SELECT count(*) FROM upload_attempts", 1).await.unwrap();
+        chunks.send(chunk.into()).await.unwrap();
+    }
+    drop(chunks);
+    expect(slow.await.unwrap(), 204).await;
+    assert_eq!(delivered(&app.download(&export).await, &export), "123456789");
     app.end().await;
 }

@@ -1,10 +1,28 @@
 //! A body that is taken piece by piece, and of which a part counts when the rest does not arrive.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio::time::timeout;
 
 use super::{ResumableError, checksum::Checksum};
 use crate::error::{ApiError, BodyError};
+
+/// After so long without a byte, what has come of a piece is stored, and others may add to the upload: a connection
+/// whose other end is dead is silent like one whose client pauses.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// What is known of the next bytes of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// They are there.
+    Bytes,
+    /// There are none.
+    End,
+    /// They have not come for a while.
+    Silence,
+}
 
 /// The body of a request.
 pub(super) struct CutBody<S> {
@@ -38,11 +56,26 @@ impl<S: Stream<Item = Result<Bytes, BodyError>> + Unpin> CutBody<S> {
         self.next.is_empty()
     }
 
-    /// The next `bytes` of it, or fewer when it ends or breaks off: that is seen later, when what has arrived
-    /// is stored.
+    /// Whether all of it was taken, and no more will arrive, as far as is known.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended && self.next.is_empty()
+    }
+
+    /// Waits for the next bytes, for a while; to the end for a body that counts only as a whole.
+    pub(super) async fn next(&mut self) -> Next {
+        let patience = if self.has_checksum() { Duration::MAX } else { SILENCE };
+        match timeout(patience, self.is_at_end()).await {
+            Ok(false) => Next::Bytes,
+            Ok(true) => Next::End,
+            Err(_) => Next::Silence,
+        }
+    }
+
+    /// The next `bytes` of it, or fewer when it falls silent, ends or breaks off: that is seen later, when what has
+    /// arrived is stored.
     pub(super) fn piece(&mut self, bytes: u64) -> impl Stream<Item = Result<Bytes, BodyError>> {
         stream::unfold((self, bytes), |(body, left)| async move {
-            if left == 0 || body.is_at_end().await {
+            if left == 0 || body.next().await != Next::Bytes {
                 return None;
             }
             let length = body.next.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -88,6 +121,21 @@ mod tests {
         assert!(!body.is_at_end().await);
         assert_eq!(take(&mut body, 100).await, b"efgh");
         assert!(body.is_at_end().await);
+        body.check().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_ends_when_its_body_falls_silent_and_the_next_goes_on() {
+        let slow = stream::iter([0, 2, 5, 1]).then(|seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(Bytes::from_static(b"a"))
+        });
+        let mut body = CutBody::new(Box::pin(slow), None);
+        assert_eq!(take(&mut body, 100).await, b"aa");
+        assert!(!body.is_over());
+        assert_eq!(body.next().await, Next::Bytes);
+        assert_eq!(take(&mut body, 100).await, b"aa");
+        assert_eq!((body.next().await, body.is_over()), (Next::End, true));
         body.check().unwrap();
     }
 

@@ -11,7 +11,12 @@ use store::{
     AnswerOutcome, ChangeState, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome, PieceRequest, PieceStart,
 };
 
-use super::{ResumableError, appending::Appending, cut_body::CutBody, folded, limit};
+use super::{
+    ResumableError,
+    appending::Appending,
+    cut_body::{CutBody, Next},
+    folded, limit,
+};
 use crate::{
     api::Api,
     error::{ApiError, BodyError},
@@ -51,7 +56,14 @@ where
     loop {
         let Some(piece) = begin(api, &appending, offset).await? else { return Ok(offset) };
         refuse_too_long(api, &appending, &piece).await?;
-        let Some(stored) = try_store(api, &appending, &piece, &mut body).await? else { break };
+        let Some(stored) = try_store(api, &appending, &piece, &mut body).await? else {
+            if body.is_over() {
+                break;
+            }
+            // Nobody is kept from the upload meanwhile.
+            body.is_at_end().await;
+            continue;
+        };
         service::failpoint!("internal-api::piece-stored");
         offset = stored.ends_at(&piece);
         let finished = commit(api, &appending, piece, stored).await?;
@@ -140,7 +152,7 @@ where
     }
 }
 
-/// Stores the next bytes of `body` as an object; None when there are none, and none are needed to finish.
+/// Stores the next bytes of `body` as an object; None when none come, and none are needed to finish.
 async fn store<S>(
     api: &Api,
     appending: &Appending,
@@ -152,8 +164,10 @@ where
     S: Stream<Item = Result<Bytes, BodyError>> + Unpin,
 {
     let Piece { attempt, key, offset_bytes, start } = piece;
-    if body.is_at_end().await && start.length_bytes != Some(*offset_bytes) {
-        return Ok(None);
+    match body.next().await {
+        Next::End if start.length_bytes == Some(*offset_bytes) => {}
+        Next::End | Next::Silence => return Ok(None),
+        Next::Bytes => {}
     }
     let before = start.sha256_state.as_deref().map_or(Ok(HashState::default()), HashState::from_bytes);
     let before = before.map_err(HttpError::internal)?;
