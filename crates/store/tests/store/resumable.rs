@@ -3,6 +3,7 @@
 mod adding;
 mod counting;
 mod ending;
+mod random;
 mod settling;
 
 use chrono::TimeDelta;
