@@ -16,6 +16,7 @@ mod kafka_away;
 mod ledger;
 mod load;
 mod log_lines;
+mod operating;
 mod payload;
 mod platform;
 mod postgres_away;
