@@ -8,6 +8,7 @@ use domain::{ApplicationName, ByteSize, Period};
 use e2e::{Customer, PATIENCE, SOURCE_APPLICATION, TestApp, expect, refusal};
 use futures_util::future::join_all;
 use reqwest::Method;
+use serde_json::json;
 use testkit::poll_until;
 use tokio::time::{sleep, timeout};
 
@@ -184,6 +185,25 @@ async fn s0_tus_what_is_being_added_to_an_upload_that_is_terminated_does_not_cou
     app.wait_for_no("object_deletions").await.unwrap();
     assert!(app.object_keys().await.is_empty());
     expect(app.upload(&export.sources[0], "[1]").await, 202).await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_tus_s0_47c_what_is_being_added_when_its_source_fails_is_refused_as_an_upload_would_be() {
+    let (app, export) = one_export().await;
+    let upload = Upload::begin(&app, &export, 100).await;
+    let (chunks, body) = piecewise();
+    let under_way = tokio::spawn(upload.patch(0, body).send());
+    chunks.send(b"67".to_vec()).await.unwrap();
+    app.wait_for_count("SELECT count(*) FROM upload_attempts", 2).await.unwrap();
+    expect(app.report(&export.sources[0], &json!({"message": "no", "error": 500})).await, 202).await;
+    app.wait_for_no("resumable_uploads").await.unwrap();
+    drop(chunks);
+    let refused = refusal(under_way.await.unwrap(), 410).await;
+    assert!(refused.contains("this resource has already been processed"), "{refused}");
+    app.wait_for_count(LEFT_OF_UPLOADS, 0).await.unwrap();
+    app.wait_for_no("object_deletions").await.unwrap();
+    assert!(app.object_keys().await.is_empty());
     app.end().await;
 }
 

@@ -3,12 +3,13 @@
 use blobs::{HashState, ObjectKey, StoredObject, object_key};
 use bytes::Bytes;
 use chrono::TimeDelta;
-use domain::{StoredData, UploadedData, ids::AttemptId};
+use domain::{ResourceState, StoredData, UploadedData, ids::AttemptId};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use receive::{DeliveryError, Received, change_piece, limit_after};
 use service::http::HttpError;
 use store::{
-    AnswerOutcome, ChangeState, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome, PieceRequest, PieceStart,
+    AnswerOutcome, AnswerTarget, ChangeState, FinishedPiece, NewAttempt, PieceBegin, PieceOutcome,
+    PieceRequest, PieceStart,
 };
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     api::Api,
     error::{ApiError, BodyError},
+    target::SourcePath,
     upload::refused,
 };
 
@@ -96,7 +98,7 @@ async fn begin(api: &Api, appending: &Appending, offset_bytes: u64) -> Result<Op
     let refusal = match api.store.begin_piece(request, now).await? {
         PieceBegin::Begun(start) => return Ok(Some(Piece { attempt, key, offset_bytes, start })),
         PieceBegin::Finished => return Ok(None),
-        PieceBegin::NotFound => ResumableError::NoUpload(appending.upload),
+        PieceBegin::NotFound => return Err(why_gone(api, appending).await),
         PieceBegin::Expired => ResumableError::Expired(appending.upload),
         PieceBegin::Busy => ResumableError::Busy,
         PieceBegin::OtherOffset(offset) => ResumableError::OtherOffset(offset),
@@ -118,6 +120,18 @@ async fn refuse_too_long(api: &Api, appending: &Appending, piece: &Piece) -> Res
 async fn end_too_large(api: &Api, appending: &Appending) -> ApiError {
     match api.store.end_resumable(appending.upload, api.clock.now()).await {
         Ok(_) => limit::fail(api, appending.path, appending.limit).await,
+        Err(error) => error.into(),
+    }
+}
+
+/// What a request is told whose upload is gone: it was terminated, or its source has failed meanwhile.
+async fn why_gone(api: &Api, appending: &Appending) -> ApiError {
+    let (SourcePath { export_id, resource_id }, now) = (appending.path, api.clock.now());
+    match api.store.find_answer_target(export_id, resource_id, now).await {
+        Ok(AnswerTarget::Found { resource, .. }) if matches!(resource.state, ResourceState::Failed(_)) => {
+            ApiError::AlreadyProcessed(api.duplicate_upload_status)
+        }
+        Ok(_) => ResumableError::NoUpload(appending.upload).into(),
         Err(error) => error.into(),
     }
 }
@@ -253,7 +267,7 @@ async fn commit(api: &Api, appending: &Appending, piece: Piece, stored: Stored) 
     };
     match outcome {
         PieceOutcome::Kept => Ok(false),
-        PieceOutcome::NoUpload => Err(ResumableError::NoUpload(appending.upload).into()),
+        PieceOutcome::NoUpload => Err(why_gone(api, appending).await),
         PieceOutcome::Answered(AnswerOutcome::Settled(status)) => {
             tracing::info!(export.id = %path.export_id, resource.id = %path.resource_id,
                 upload.id = %appending.upload, export.status = %status, "data delivered");
