@@ -1,6 +1,6 @@
 //! What a request is answered with.
 
-use std::fmt;
+use std::{fmt, panic::AssertUnwindSafe};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
@@ -61,8 +61,12 @@ impl Answer {
         Self(Box::new(|_| bytes.boxed()))
     }
 
+    /// The data. Where it panics it ends with a refusal: in a task of the HTTP client a panic would look like a
+    /// broken connection, again and again.
     pub(crate) fn into_bytes(self, format: Format) -> ByteStream {
-        self.0(format)
+        let chunks = AssertUnwindSafe(self.0(format)).catch_unwind();
+        let panicked = |_| Err(Refusal::internal("the data panicked"));
+        chunks.map(move |chunk| chunk.unwrap_or_else(panicked)).boxed()
     }
 }
 

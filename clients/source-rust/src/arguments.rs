@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
+
 use crate::{ClientCredentials, Credentials, Error, Settings};
 
 /// Where the platform is and how it is called. For `#[command(flatten)]` in your own arguments.
@@ -52,6 +54,9 @@ pub struct Arguments {
     /// How many requests are answered at the same time.
     #[arg(long, env = "PARALLEL", default_value_t = 4)]
     pub parallel: usize,
+    /// Uploads in pieces, so that a connection that breaks costs at most a piece.
+    #[arg(long, env = "RESUMABLE", value_parser = BoolishValueParser::new())]
+    pub resumable: bool,
 }
 
 impl Arguments {
@@ -74,6 +79,7 @@ impl Arguments {
             settings.kafka.insert(name.trim().to_owned(), value.to_owned());
         }
         settings.parallel = self.parallel;
+        settings.resumable = self.resumable;
         Ok(settings)
     }
 
@@ -94,5 +100,28 @@ impl Arguments {
         std::fs::metadata(file)
             .map_err(|error| Error::Settings(format!("the key file {}: {error}", file.display())))?;
         Ok(Credentials::key_file(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn uploads_go_up_in_pieces_where_that_is_asked_for() {
+        let key = tempfile::NamedTempFile::new().unwrap();
+        let usual = ["source", "--key-file", key.path().to_str().unwrap()];
+        for (further, resumable) in [(&[][..], false), (&["--resumable"], true)] {
+            let command = Command::try_parse_from(usual.iter().chain(further)).unwrap();
+            assert_eq!(command.arguments.settings("billing").unwrap().resumable, resumable);
+        }
     }
 }

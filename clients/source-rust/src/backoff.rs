@@ -3,6 +3,54 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Response, header::RETRY_AFTER};
+use tokio::time::sleep;
+
+use crate::{Metrics, Settings};
+
+/// Something did not get through for now: another try may, after the wait that was asked for.
+#[derive(Debug)]
+pub(crate) struct ForNow {
+    pub(crate) why: String,
+    wait: Option<Duration>,
+}
+
+impl ForNow {
+    pub(crate) fn because(why: &str) -> Self {
+        Self { why: why.to_owned(), wait: None }
+    }
+
+    /// The platform says so.
+    pub(crate) fn answered(response: &Response) -> Self {
+        Self { why: format!("the platform answered {}", response.status()), wait: retry_after(response) }
+    }
+}
+
+/// The waits of a source, which are counted and logged.
+#[derive(Debug, Clone)]
+pub(crate) struct Waits {
+    first: Duration,
+    longest: Duration,
+    metrics: Metrics,
+}
+
+impl Waits {
+    pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
+        Self { first: settings.first_wait, longest: settings.longest_wait, metrics }
+    }
+
+    /// Waits that grow from the first.
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(self.first, self.longest)
+    }
+
+    /// Waits before another try.
+    pub(crate) async fn wait(&self, backoff: &mut Backoff, reason: &ForNow) {
+        let wait = backoff.wait(reason.wait);
+        self.metrics.failed_try();
+        tracing::warn!(why = reason.why, "not delivered, trying again in {wait:?}");
+        sleep(wait).await;
+    }
+}
 
 /// Growing waits.
 #[derive(Debug, Clone)]
@@ -13,12 +61,12 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Waits from `first` to `longest`, each twice as long as the one before.
-    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
+    fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first.min(longest), longest }
     }
 
     /// How long to wait now, not less than `asked` where the other side asked for something.
-    pub(crate) fn wait(&mut self, asked: Option<Duration>) -> Duration {
+    fn wait(&mut self, asked: Option<Duration>) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
         let jittered = between_half_and_all(wait, random());
@@ -42,7 +90,7 @@ fn random() -> u16 {
 }
 
 /// What the other side asks for: seconds, or a date.
-pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
+fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     parse(value, SystemTime::now())
 }

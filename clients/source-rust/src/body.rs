@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -55,20 +54,17 @@ pub(crate) fn body(
     metrics: Metrics,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     notes.update(|state| state.network_since = Some(Instant::now()));
-    // A panic would end the connection's task and look like a broken connection, again and again.
-    let data = AssertUnwindSafe(data).catch_unwind();
     stream::unfold(Some((data, notes, metrics)), |state| async {
         let (mut data, notes, metrics) = state?;
         notes.update(|state| state.network_since = None);
         let next = data.next().await;
         notes.update(|state| state.network_since = Some(Instant::now()));
         match next? {
-            Ok(Ok(chunk)) => {
+            Ok(chunk) => {
                 metrics.sent(chunk.len());
                 Some((Ok(chunk), Some((data, notes, metrics))))
             }
-            Ok(Err(refusal)) => Some((fail(&notes, refusal), None)),
-            Err(_panic) => Some((fail(&notes, Refusal::internal("the data panicked")), None)),
+            Err(refusal) => Some((fail(&notes, refusal), None)),
         }
     })
     .filter(|chunk| future::ready(chunk.as_ref().map_or(true, |chunk| !chunk.is_empty())))

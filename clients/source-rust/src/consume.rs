@@ -94,6 +94,7 @@ where
             tracing::warn!(answers = self.running.len(), "answers are given up; they are asked again");
         }
         self.running.shutdown().await;
+        self.deliveries.end_unfinished().await;
         // Leaving the group waits for the broker, but not for ever.
         let consumer = self.consumer;
         let left = tokio::task::spawn_blocking(move || kafka::leave(consumer)).await;

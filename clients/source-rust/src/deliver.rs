@@ -3,13 +3,14 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
     Answer, Refusal, Request, Settings,
-    backoff::Backoff,
+    answer::ByteStream,
+    backoff::{Backoff, ForNow, Waits},
     metrics::{Metrics, Outcome},
-    platform::{ForNow, NotUploaded, Platform},
+    platform::{NotUploaded, Platform},
 };
 
 /// The waits between tries, and how long they go on.
@@ -25,9 +26,9 @@ pub(crate) struct Deliveries<F> {
     answer: F,
     platform: Platform,
     metrics: Metrics,
-    first_wait: Duration,
-    longest_wait: Duration,
+    waits: Waits,
     patience: Duration,
+    resumable: bool,
 }
 
 impl<F, Fut> Deliveries<F>
@@ -36,8 +37,9 @@ where
     Fut: Future<Output = Result<Answer, Refusal>> + Send,
 {
     pub(crate) fn new(settings: &Settings, platform: Platform, metrics: Metrics, answer: F) -> Self {
-        let Settings { first_wait, longest_wait, patience, .. } = *settings;
-        Self { answer, platform, metrics, first_wait, longest_wait, patience }
+        let waits = Waits::new(settings, metrics.clone());
+        let Settings { patience, resumable, .. } = *settings;
+        Self { answer, platform, metrics, waits, patience, resumable }
     }
 
     /// Answers `request`, however often that takes, and returns what became of the answer. `broken` is why it
@@ -45,8 +47,7 @@ where
     ///
     /// The data is asked for anew at each try: a body that was sent halfway cannot be sent again.
     pub(crate) async fn deliver(&self, request: &Request, broken: Option<Refusal>) -> Outcome {
-        let mut tries =
-            Tries { backoff: Backoff::new(self.first_wait, self.longest_wait), patience_ends: None };
+        let mut tries = Tries { backoff: self.waits.backoff(), patience_ends: None };
         let refusal = match broken {
             Some(refusal) => refusal,
             None => match self.data(request, &mut tries).await {
@@ -58,7 +59,7 @@ where
         loop {
             match self.platform.report(request, &refusal).await {
                 Ok(outcome) => return self.end(outcome),
-                Err(reason) => self.wait(&mut tries, &reason).await,
+                Err(reason) => self.waits.wait(&mut tries.backoff, &reason).await,
             }
         }
     }
@@ -70,10 +71,10 @@ where
             let answered = answered.unwrap_or_else(|_| Err(Refusal::internal("the function panicked")));
             let refusal = match answered {
                 Err(refusal) => refusal,
-                Ok(answer) => match self.platform.upload(request, answer.into_bytes(request.format)).await {
+                Ok(answer) => match self.upload(request, answer.into_bytes(request.format)).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(NotUploaded::ForNow(reason)) => {
-                        self.wait(tries, &reason).await;
+                        self.waits.wait(&mut tries.backoff, &reason).await;
                         continue;
                     }
                     Err(NotUploaded::Refused(refusal)) => refusal,
@@ -83,15 +84,21 @@ where
             if !refusal.is_temporary() || Instant::now() >= patience_ends {
                 return Err(refusal);
             }
-            self.wait(tries, &ForNow { why: refusal.detail(), wait: None }).await;
+            self.waits.wait(&mut tries.backoff, &ForNow::because(&refusal.detail())).await;
         }
     }
 
-    async fn wait(&self, tries: &mut Tries, reason: &ForNow) {
-        let wait = tries.backoff.wait(reason.wait);
-        self.metrics.failed_try();
-        tracing::warn!(why = reason.why, "not delivered, trying again in {wait:?}");
-        sleep(wait).await;
+    async fn upload(&self, request: &Request, data: ByteStream) -> Result<Outcome, NotUploaded> {
+        if self.resumable {
+            self.platform.upload_in_pieces(request, data, &self.waits).await
+        } else {
+            self.platform.upload(request, data).await
+        }
+    }
+
+    /// Tells the platform of uploads that were begun for answers that were given up.
+    pub(crate) async fn end_unfinished(&self) {
+        self.platform.end_unfinished().await;
     }
 
     fn end(&self, outcome: Outcome) -> Outcome {

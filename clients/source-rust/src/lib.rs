@@ -58,13 +58,17 @@ mod error;
 mod kafka;
 mod metrics;
 mod offsets;
+mod pieces;
 mod platform;
 mod refusal;
 mod request;
+mod resumable;
 mod seen;
 mod settings;
 mod source;
 mod stop;
+#[cfg(test)]
+mod test_server;
 mod write;
 
 #[cfg(feature = "clap")]

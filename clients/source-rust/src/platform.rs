@@ -8,24 +8,18 @@ use serde_json::json;
 use crate::{
     Credentials, Error, Metrics, Refusal, Request, Settings,
     answer::ByteStream,
-    backoff::retry_after,
+    backoff::ForNow,
     body::{Notes, body},
     error::{BoxError, chain},
     metrics::Outcome,
+    resumable::{PIECE_BYTES, Unfinished},
 };
 
-/// How long an error report may take.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call without data may take.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// An answer did not get through for now: another try may, after the wait that was asked for.
-#[derive(Debug)]
-pub(crate) struct ForNow {
-    pub(crate) why: String,
-    pub(crate) wait: Option<Duration>,
-}
 
 /// Why data did not get through.
 #[derive(Debug)]
@@ -44,8 +38,10 @@ impl From<ForNow> for NotUploaded {
 /// The internal API.
 #[derive(Debug, Clone)]
 pub(crate) struct Platform {
-    http: Client,
-    base: Url,
+    pub(crate) http: Client,
+    pub(crate) base: Url,
+    pub(crate) piece_bytes: usize,
+    pub(crate) unfinished: Unfinished,
     credentials: Credentials,
     stall_limit: Duration,
     metrics: Metrics,
@@ -63,40 +59,37 @@ impl Platform {
         Ok(Self {
             http,
             base,
+            piece_bytes: PIECE_BYTES,
+            unfinished: Unfinished::default(),
             credentials: settings.credentials.clone(),
             stall_limit: settings.stall_limit,
             metrics,
         })
     }
 
-    /// Uploads the data.
+    /// Uploads the data in one request.
     pub(crate) async fn upload(&self, request: &Request, data: ByteStream) -> Result<Outcome, NotUploaded> {
         let notes = Notes::default();
-        let body = Body::wrap_stream(body(data, notes.clone(), self.metrics.clone()));
-        let post =
-            self.post(request, "upload").header(CONTENT_TYPE, request.format.content_type()).body(body);
-        let post = self.authorise(post).await?;
-        let answer = tokio::select! {
-            answer = post.send() => answer,
-            () = notes.stalled(self.stall_limit) => return Err(for_now("the upload stands still").into()),
-        };
+        let post = self.http.post(self.url(request, "upload"));
+        let post = post.header(CONTENT_TYPE, request.format.content_type());
+        let answer = self.send(post, data, &notes).await;
         // Looked at first: the answer to a body that broke off says nothing.
-        match (notes.take_refusal(), answer) {
-            (Some(refusal), _) => Err(NotUploaded::Refused(refusal)),
-            (None, answer) => Ok(self.judge(answer, Outcome::Uploaded).await?),
+        match notes.take_refusal() {
+            Some(refusal) => Err(NotUploaded::Refused(refusal)),
+            None => Ok(self.settled(answer?, Outcome::Uploaded).await),
         }
     }
 
     /// Reports why there is no data.
     pub(crate) async fn report(&self, request: &Request, refusal: &Refusal) -> Result<Outcome, ForNow> {
         let report = json!({"message": refusal.message, "error": refusal.code});
-        let post = self.post(request, "error").json(&report).timeout(REPORT_TIMEOUT);
-        let answer = self.authorise(post).await?.send().await;
-        self.judge(answer, Outcome::Reported).await
+        let post = self.http.post(self.url(request, "error")).json(&report).timeout(CALL_TIMEOUT);
+        let response = self.call(post).await?;
+        Ok(self.settled(response, Outcome::Reported).await)
     }
 
-    /// A post to `…/{export}/{application}/{resource}/{action}`, each part percent-encoded.
-    fn post(&self, request: &Request, action: &str) -> RequestBuilder {
+    /// `…/{export}/{application}/{resource}/{action}`, each part percent-encoded.
+    pub(crate) fn url(&self, request: &Request, action: &str) -> Url {
         let mut url = self.base.clone();
         // An HTTP URL has a path; `Settings::check` has looked.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -104,39 +97,49 @@ impl Platform {
             path.extend([&request.export.to_string(), &request.application, &request.id.to_string()]);
             path.push(action);
         }
-        self.http.post(url)
+        url
     }
 
-    async fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, ForNow> {
-        let authorised = self.credentials.authorise(request).await;
-        authorised.map_err(|error: BoxError| for_now(&chain(error.as_ref())))
+    /// Sends `data` with `call`, however long that takes as long as it moves. As [`call`](Self::call).
+    pub(crate) async fn send(
+        &self,
+        call: RequestBuilder,
+        data: ByteStream,
+        notes: &Notes,
+    ) -> Result<Response, ForNow> {
+        let body = Body::wrap_stream(body(data, notes.clone(), self.metrics.clone()));
+        tokio::select! {
+            answer = self.call(call.body(body)) => answer,
+            () = notes.stalled(self.stall_limit) => Err(ForNow::because("the upload stands still")),
+        }
     }
 
-    async fn judge(&self, answer: reqwest::Result<Response>, taken: Outcome) -> Result<Outcome, ForNow> {
-        let response = answer.map_err(|error| for_now(&chain(&error.without_url())))?;
+    /// Makes `call` with the credentials; returns an answer that is final.
+    pub(crate) async fn call(&self, call: RequestBuilder) -> Result<Response, ForNow> {
+        let authorised = self.credentials.authorise(call).await;
+        let call = authorised.map_err(|error: BoxError| ForNow::because(&chain(error.as_ref())))?;
+        let answer = call.send().await;
+        let response = answer.map_err(|error| ForNow::because(&chain(&error.without_url())))?;
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             self.credentials.refused().await;
         }
-        if is_temporary(status) {
-            let wait = retry_after(&response);
-            return Err(ForNow { why: format!("the platform answered {status}"), wait });
-        }
-        Ok(match status {
+        if is_temporary(status) { Err(ForNow::answered(&response)) } else { Ok(response) }
+    }
+
+    /// What became of an answer that the platform has looked at; `taken` if it was taken.
+    pub(crate) async fn settled(&self, response: Response, taken: Outcome) -> Outcome {
+        match response.status() {
             status if status.is_success() => taken,
             StatusCode::NOT_FOUND => Outcome::Gone,
             StatusCode::GONE => Outcome::SettledBefore,
-            _ => {
+            status => {
                 let answer = text(response).await;
                 tracing::error!(%status, answer, "the platform refuses the answer for good");
                 Outcome::Refused
             }
-        })
+        }
     }
-}
-
-fn for_now(why: &str) -> ForNow {
-    ForNow { why: why.to_owned(), wait: None }
 }
 
 /// Whether the same answer may be taken later. Credentials that are refused are such a case: a person mends that,

@@ -34,6 +34,10 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How many requests are answered at the same time. Default: 4.
     pub parallel: usize,
+    /// Whether data goes up in pieces of 8 MiB, by tus 1.0 (S0-tus): a connection that breaks costs at most a piece
+    /// and the function is not called again, for the memory of a piece for each request. For much data, poor lines
+    /// and functions that are slower than the platform waits for an upload. Default: false.
+    pub resumable: bool,
     /// How long answers that are under way may take once the source is to stop. What is not done by then is asked
     /// again after the next start. Default: 20 s.
     pub stop_grace: Duration,
@@ -65,6 +69,7 @@ impl Settings {
             internal_url: internal_url.into(),
             credentials,
             parallel: 4,
+            resumable: false,
             stop_grace: Duration::from_secs(20),
             patience: Duration::from_mins(15),
             stall_limit: Duration::from_mins(2),
@@ -105,6 +110,7 @@ impl fmt::Debug for Settings {
             .field("kafka", &self.kafka.keys())
             .field("internal_url", &self.internal_url)
             .field("parallel", &self.parallel)
+            .field("resumable", &self.resumable)
             .finish_non_exhaustive()
     }
 }

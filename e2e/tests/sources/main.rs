@@ -5,6 +5,7 @@
 mod answers;
 mod outages;
 mod programs;
+mod resumable;
 mod sharing;
 mod sql;
 mod support;

@@ -5,98 +5,13 @@ use std::{io::Write as _, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::Mutex,
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::Mutex, time::timeout};
 
 use super::*;
-use crate::{ClientCredentials, Credentials, Format};
-
-/// A request as it came over the wire, head and body.
-struct Received {
-    head: String,
-    body: Vec<u8>,
-    at: Instant,
-}
-
-/// Answers one request for each of `answers` (a status and further lines of the head, or nothing: the connection
-/// is closed), each on a connection of its own.
-async fn serve(listener: TcpListener, answers: Vec<&'static str>) -> Vec<Received> {
-    let mut received = Vec::new();
-    for answer in answers {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        let mut bytes = Vec::new();
-        let mut buffer = [0; 8 * 1024];
-        while !is_whole(&bytes) {
-            // An error is a connection that was reset in the middle of a body.
-            let count = connection.read(&mut buffer).await.unwrap_or(0);
-            if count == 0 {
-                break;
-            }
-            bytes.extend_from_slice(&buffer[..count]);
-        }
-        answer_with(connection, answer).await;
-        // A body that fails at once may take the head with it.
-        let end_of_head =
-            bytes.windows(4).position(|window| window == b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
-        let body = bytes.split_off(end_of_head);
-        let head = String::from_utf8(bytes).unwrap().to_ascii_lowercase();
-        received.push(Received { head, body, at: Instant::now() });
-    }
-    received
-}
-
-async fn answer_with(mut connection: TcpStream, answer: &str) {
-    if !answer.is_empty() {
-        let (head, body) = answer.split_once('|').unwrap_or((answer, ""));
-        let length = body.len();
-        let head = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-        connection.write_all(head.as_bytes()).await.unwrap();
-    }
-}
-
-/// A chunked body ends with a chunk of length 0, a sized one when all is there.
-fn is_whole(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request).to_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    match length {
-        Some(length) => body.len() >= length.parse().unwrap(),
-        None => body.ends_with("0\r\n\r\n"),
-    }
-}
-
-fn dechunk(mut body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let end = body.windows(2).position(|window| window == b"\r\n").unwrap();
-        let length = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
-        if length == 0 {
-            return bytes;
-        }
-        bytes.extend_from_slice(&body[end + 2..end + 2 + length]);
-        body = &body[end + 2 + length + 2..];
-    }
-}
-
-fn request() -> Request {
-    let event = json!({
-        "id": "e", "type": "com.redhat.console.export-service.request", "redhatorgid": "1",
-        "data": {"resource_request": {
-            "uuid": "22222222-2222-4222-8222-222222222222",
-            "export_request_uuid": "11111111-1111-4111-8111-111111111111",
-            "application": "urn:app:billing", "format": "json", "resource": "invoices", "x-rh-identity": "e30="}}
-    });
-    Request::decode(event.to_string().as_bytes()).unwrap()
-}
-
-fn settings(url: &str, credentials: Credentials) -> Settings {
-    let settings = Settings::new("urn:app:billing", "nowhere:1", url, credentials);
-    Settings { first_wait: Duration::from_millis(5), patience: Duration::from_millis(60), ..settings }
-}
+use crate::{
+    ClientCredentials, Credentials, Format,
+    test_server::{Received, dechunk, request, serve, settings},
+};
 
 /// Delivers what `answer` says to a server that answers with `answers`; returns what it received, and the outcome.
 async fn deliver<F, Fut>(
