@@ -1,6 +1,10 @@
 //! Rows into JSON or CSV, chunk by chunk: an answer of any size needs the memory of a chunk.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    io, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
@@ -15,7 +19,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Rows that come slowly do not wait for a full chunk: the platform gives up on an upload that stands still.
 const LONGEST_HELD: Duration = Duration::from_secs(1);
 
-type Csv = csv::Writer<Vec<u8>>;
+type Csv = csv::Writer<Written>;
 
 /// Something that can be a row of both formats.
 pub(crate) trait Row {
@@ -106,16 +110,45 @@ impl<T: Row> Writing<T> {
     }
 }
 
+/// What CSV was written and not taken. The writer stays the same from the first row to the last: it knows the
+/// number of columns, and without it a later row of fewer would look like one of others.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 enum Writer {
     Json { out: Vec<u8>, any: bool },
-    Csv { out: Box<Csv>, header: Option<Arc<[String]>> },
+    Csv { out: Box<Csv>, written: Written, header: Option<Arc<[String]>> },
 }
 
 impl Writer {
     fn new(format: Format, header: Option<Arc<[String]>>) -> Self {
         match format {
             Format::Json => Self::Json { out: Vec::with_capacity(CHUNK_BYTES), any: false },
-            Format::Csv => Self::Csv { out: Box::new(csv_writer(header.is_none())), header },
+            Format::Csv => {
+                let written = Written::default();
+                let out = csv::WriterBuilder::new()
+                    .has_headers(header.is_none())
+                    .terminator(csv::Terminator::CRLF)
+                    .from_writer(written.clone());
+                Self::Csv { out: Box::new(out), written, header }
+            }
         }
     }
 
@@ -133,7 +166,9 @@ impl Writer {
     /// Writes the header if it is known and not written yet.
     fn begin(&mut self) -> Result<(), csv::Error> {
         match self {
-            Self::Csv { out, header } => header.take().map_or(Ok(()), |header| out.write_record(&*header)),
+            Self::Csv { out, header, .. } => {
+                header.take().map_or(Ok(()), |header| out.write_record(&*header))
+            }
             Self::Json { .. } => Ok(()),
         }
     }
@@ -150,25 +185,19 @@ impl Writer {
     fn len(&self) -> usize {
         match self {
             Self::Json { out, .. } => out.len(),
-            Self::Csv { out, .. } => out.get_ref().len(),
+            Self::Csv { written, .. } => written.lock().len(),
         }
     }
 
-    fn take(&mut self) -> Result<Vec<u8>, BoxError> {
+    fn take(&mut self) -> io::Result<Vec<u8>> {
         match self {
             Self::Json { out, .. } => Ok(mem::replace(out, Vec::with_capacity(CHUNK_BYTES))),
-            Self::Csv { out, .. } => {
-                let fresh = Box::new(csv_writer(false));
-                Ok(mem::replace(out, fresh).into_inner().map_err(|error| error.to_string())?)
+            Self::Csv { out, written, .. } => {
+                out.flush()?;
+                Ok(mem::replace(&mut written.lock(), Vec::with_capacity(CHUNK_BYTES + 16 * 1024)))
             }
         }
     }
-}
-
-fn csv_writer(names_first: bool) -> Csv {
-    let mut builder = csv::WriterBuilder::new();
-    builder.has_headers(names_first).terminator(csv::Terminator::CRLF);
-    builder.from_writer(Vec::with_capacity(CHUNK_BYTES + 16 * 1024))
 }
 
 #[cfg(test)]

@@ -88,3 +88,37 @@ async fn a_row_that_cannot_be_read_or_written_is_a_refusal() {
         assert_eq!(collect(table(uneven, format)).await.unwrap_err().code, 500);
     }
 }
+
+#[derive(Serialize)]
+struct Sometimes {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+/// The rows, the second some time after the first.
+fn later<T: Send + 'static>(
+    rows: [T; 2],
+    pause: Duration,
+) -> impl Stream<Item = Result<T, Refusal>> + Send + 'static {
+    stream::iter(rows).then(move |row| async move {
+        tokio::time::sleep(pause).await;
+        Ok(row)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn csv_whose_rows_do_not_have_the_same_columns_is_a_refusal_however_late_that_shows() {
+    for pause in [Duration::ZERO, LONGEST_HELD * 3] {
+        let rows = [Some(1), None].map(|size| Plain(Sometimes { name: "row", size }));
+        let uneven = written(later(rows, pause), Format::Csv, None);
+        assert_eq!(collect(uneven).await.unwrap_err().code, 500);
+
+        let columns: Arc<[String]> = ["name".to_owned(), "size".to_owned()].into();
+        let header = Some(Arc::clone(&columns));
+        let rows = [vec![json!("row"), json!(1)], vec![json!("only one")]];
+        let rows = rows.map(|cells| Record { columns: Arc::clone(&columns), cells });
+        let uneven = written(later(rows, pause), Format::Csv, header);
+        assert_eq!(collect(uneven).await.unwrap_err().code, 500);
+    }
+}
