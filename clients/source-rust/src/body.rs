@@ -1,16 +1,19 @@
 //! The body of an upload: the data, with notes of how it goes.
 
 use std::{
-    io,
+    io, iter,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, future, stream};
-use tokio::time::{Instant, sleep_until};
+use futures_util::{Stream, StreamExt as _, future::Either, stream};
+use tokio::time::{Instant, sleep};
 
 use crate::{Metrics, Refusal, answer::ByteStream};
+
+/// The network is given no more at a time.
+const PART_BYTES: usize = 64 * 1024;
 
 /// What whoever waits for the end of an upload may know of its body.
 #[derive(Debug, Clone, Default)]
@@ -38,11 +41,11 @@ impl Notes {
     pub(crate) async fn stalled(&self, limit: Duration) {
         loop {
             let since = self.0.lock().unwrap_or_else(PoisonError::into_inner).network_since;
-            let due = since.unwrap_or_else(Instant::now) + limit;
-            if due <= Instant::now() {
+            let left = limit.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
+            if left.is_zero() {
                 return;
             }
-            sleep_until(due).await;
+            sleep(left).await;
         }
     }
 }
@@ -54,6 +57,10 @@ pub(crate) fn body(
     metrics: Metrics,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     notes.update(|state| state.network_since = Some(Instant::now()));
+    let data = data.flat_map(|chunk| match chunk {
+        Ok(chunk) => Either::Left(in_parts(chunk).map(Ok)),
+        Err(refusal) => Either::Right(stream::iter([Err(refusal)])),
+    });
     stream::unfold(Some((data, notes, metrics)), |state| async {
         let (mut data, notes, metrics) = state?;
         notes.update(|state| state.network_since = None);
@@ -67,7 +74,15 @@ pub(crate) fn body(
             Err(refusal) => Some((fail(&notes, refusal), None)),
         }
     })
-    .filter(|chunk| future::ready(chunk.as_ref().map_or(true, |chunk| !chunk.is_empty())))
+}
+
+/// A chunk as the network takes it: of a whole one nobody could tell whether it moves.
+fn in_parts(mut chunk: Bytes) -> impl Stream<Item = Bytes> {
+    let parts = iter::from_fn(move || {
+        let part = chunk.split_to(chunk.len().min(PART_BYTES));
+        (!part.is_empty()).then_some(part)
+    });
+    stream::iter(parts)
 }
 
 fn fail(notes: &Notes, refusal: Refusal) -> io::Result<Bytes> {

@@ -20,6 +20,9 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// How long a token is used whose end is not told.
 const TOKEN_USE: Duration = Duration::from_mins(1);
 
+/// How long a token is used at most, whatever it says.
+const LONGEST_TOKEN_USE: Duration = Duration::from_hours(24);
+
 /// How long the token endpoint may take.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -54,12 +57,12 @@ impl Credentials {
     /// Puts them into a request.
     pub(crate) async fn authorise(&self, request: RequestBuilder) -> Result<RequestBuilder, BoxError> {
         match &self.0 {
-            Kind::Key(key) => Ok(request.header("x-rh-exports-psk", key.as_ref())),
+            Kind::Key(key) => with_key(request, key),
             Kind::KeyFile(path) => {
                 let read = tokio::fs::read_to_string(path).await;
                 let key =
                     read.map_err(|error| format!("reading the key file {}: {error}", path.display()))?;
-                Ok(request.header("x-rh-exports-psk", key.trim()))
+                with_key(request, key.trim())
             }
             Kind::Bearer(provider) => Ok(request.bearer_auth(provider.token().await?)),
         }
@@ -71,6 +74,14 @@ impl Credentials {
             provider.refused().await;
         }
     }
+}
+
+/// An empty key is none: the platform would refuse the answer for good, while somebody just replaces the file.
+fn with_key(request: RequestBuilder, key: &str) -> Result<RequestBuilder, BoxError> {
+    if key.is_empty() {
+        return Err("the key is empty".into());
+    }
+    Ok(request.header("x-rh-exports-psk", key))
 }
 
 impl fmt::Debug for Credentials {
@@ -159,7 +170,7 @@ impl TokenProvider for ClientCredentials {
                 return Ok(token.clone());
             }
             let granted = self.fetch().await?;
-            let good_for = granted.expires_in.map_or(TOKEN_USE, Duration::from_secs);
+            let good_for = granted.expires_in.map_or(TOKEN_USE, Duration::from_secs).min(LONGEST_TOKEN_USE);
             let until = Instant::now() + good_for.saturating_sub(TOKEN_MARGIN);
             *current = Some((granted.access_token.clone(), until));
             Ok(granted.access_token)

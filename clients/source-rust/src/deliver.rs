@@ -17,8 +17,8 @@ use crate::{
 #[derive(Debug, Clone)]
 struct Tries {
     backoff: Backoff,
-    /// Set when the function asks for patience for the first time.
-    patience_ends: Option<Instant>,
+    /// When the function asked for patience for the first time.
+    patient_since: Option<Instant>,
 }
 
 /// Answers requests with a function.
@@ -47,7 +47,7 @@ where
     ///
     /// The data is asked for anew at each try: a body that was sent halfway cannot be sent again.
     pub(crate) async fn deliver(&self, request: &Request, broken: Option<Refusal>) -> Outcome {
-        let mut tries = Tries { backoff: self.waits.backoff(), patience_ends: None };
+        let mut tries = Tries { backoff: self.waits.backoff(), patient_since: None };
         let refusal = match broken {
             Some(refusal) => refusal,
             None => match self.data(request, &mut tries).await {
@@ -67,7 +67,9 @@ where
     /// Uploads the data, or returns why there is none.
     async fn data(&self, request: &Request, tries: &mut Tries) -> Result<Outcome, Refusal> {
         loop {
-            let answered = AssertUnwindSafe((self.answer)(request.clone())).catch_unwind().await;
+            // The call too is within: a function may panic before it returns a future.
+            let asking = async { (self.answer)(request.clone()).await };
+            let answered = AssertUnwindSafe(asking).catch_unwind().await;
             let answered = answered.unwrap_or_else(|_| Err(Refusal::internal("the function panicked")));
             let refusal = match answered {
                 Err(refusal) => refusal,
@@ -80,8 +82,8 @@ where
                     Err(NotUploaded::Refused(refusal)) => refusal,
                 },
             };
-            let patience_ends = *tries.patience_ends.get_or_insert_with(|| Instant::now() + self.patience);
-            if !refusal.is_temporary() || Instant::now() >= patience_ends {
+            let patient_for = tries.patient_since.get_or_insert_with(Instant::now).elapsed();
+            if !refusal.is_temporary() || patient_for >= self.patience {
                 return Err(refusal);
             }
             self.waits.wait(&mut tries.backoff, &ForNow::because(&refusal.detail())).await;

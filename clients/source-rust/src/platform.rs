@@ -1,9 +1,11 @@
 //! The internal API, as far as a source application calls it.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
+use futures_util::StreamExt as _;
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url, header::CONTENT_TYPE};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     Credentials, Error, Metrics, Refusal, Request, Settings,
@@ -17,6 +19,13 @@ use crate::{
 
 /// How long a call without data may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of a message that are reported. The platform keeps 1,024 and shows that there was more; it takes no report
+/// of over 64 KiB.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// How long the text of an answer is waited for.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(2);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -69,10 +78,15 @@ impl Platform {
 
     /// Uploads the data in one request.
     pub(crate) async fn upload(&self, request: &Request, data: ByteStream) -> Result<Outcome, NotUploaded> {
+        // The platform gives up on an upload that stands still: there must be something before it is begun.
+        let mut data = data.peekable();
+        if let Some(Err(refusal)) = Pin::new(&mut data).next_if(Result::is_err).await {
+            return Err(NotUploaded::Refused(refusal));
+        }
         let notes = Notes::default();
         let post = self.http.post(self.url(request, "upload"));
         let post = post.header(CONTENT_TYPE, request.format.content_type());
-        let answer = self.send(post, data, &notes).await;
+        let answer = self.send(post, data.boxed(), &notes).await;
         // Looked at first: the answer to a body that broke off says nothing.
         match notes.take_refusal() {
             Some(refusal) => Err(NotUploaded::Refused(refusal)),
@@ -82,7 +96,10 @@ impl Platform {
 
     /// Reports why there is no data.
     pub(crate) async fn report(&self, request: &Request, refusal: &Refusal) -> Result<Outcome, ForNow> {
-        let report = json!({"message": refusal.message, "error": refusal.code});
+        let message = &refusal.message[..refusal.message.floor_char_boundary(LONGEST_MESSAGE)];
+        // The fields are everybody's, and the platform takes no 0.
+        let code = if refusal.code == 0 { 500 } else { refusal.code };
+        let report = json!({"message": message, "error": code});
         let post = self.http.post(self.url(request, "error")).json(&report).timeout(CALL_TIMEOUT);
         let response = self.call(post).await?;
         Ok(self.settled(response, Outcome::Reported).await)
@@ -159,12 +176,15 @@ fn is_temporary(status: StatusCode) -> bool {
 async fn text(mut response: Response) -> String {
     const LONGEST: usize = 1024;
     let mut bytes = Vec::new();
-    while bytes.len() < LONGEST {
-        match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            _ => break,
+    let reading = async {
+        while bytes.len() < LONGEST
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            bytes.extend_from_slice(&chunk);
         }
-    }
+    };
+    // What has come until then will do.
+    let _ = timeout(TEXT_TIMEOUT, reading).await;
     bytes.truncate(LONGEST);
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -91,6 +91,13 @@ impl Settings {
                 return Err(Error::Settings(format!("the setting {name} is empty")));
             }
         }
+        for (name, wait) in [("first_wait", self.first_wait), ("longest_wait", self.longest_wait)] {
+            if wait.is_zero() {
+                return Err(Error::Settings(format!(
+                    "the setting {name} is 0: tries would follow without a pause"
+                )));
+            }
+        }
         if let Some(name) = self.kafka.keys().find(|name| RESERVED.contains(&name.as_str())) {
             return Err(Error::Settings(format!("the Kafka property {name} is not yours to set")));
         }
@@ -129,6 +136,8 @@ mod tests {
         for (broken, named) in [
             (Settings { internal_url: "localhost:8081".to_owned(), ..settings() }, "internal_url"),
             (Settings { brokers: " ".to_owned(), ..settings() }, "brokers"),
+            (Settings { first_wait: Duration::ZERO, ..settings() }, "first_wait"),
+            (Settings { longest_wait: Duration::ZERO, ..settings() }, "longest_wait"),
             (
                 Settings { kafka: BTreeMap::from([("group.id".to_owned(), "g".to_owned())]), ..settings() },
                 "group.id",

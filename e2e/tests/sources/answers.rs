@@ -1,10 +1,15 @@
 //! What becomes of what the function returns.
 
-use e2e::{TestApp, expect};
-use export_source::{Answer, Refusal, Request};
-use futures_util::stream;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{ByteSize, Period};
+use e2e::{SOURCE_APPLICATION, TestApp, expect};
+use export_source::{Answer, Refusal, Request, Settings};
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::support::{Running, customer, settings, until, wait_for, wanted};
 
@@ -77,6 +82,79 @@ async fn records_of_others_are_passed_over_and_what_is_gone_is_dropped() {
     })
     .await;
     assert_eq!(metrics.counts().failed_tries, 0);
+    source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_function_may_take_its_time_for_the_first_row() {
+    let app = TestApp::with(|settings| {
+        settings.internal_api.http.body.idle_timeout = Period::from_millis(300);
+    })
+    .await;
+    let source = Running::start(settings(&app), async |_| {
+        let rows = stream::iter([1, 2]).then(async |number| {
+            sleep(Duration::from_millis(if number == 1 { 1_500 } else { 0 })).await;
+            Ok::<_, Refusal>(Row { number, text: "late" })
+        });
+        Ok(Answer::rows(rows))
+    });
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &export, "complete").await;
+    assert_eq!(source.metrics.counts().failed_tries, 0);
+    source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_function_that_pauses_for_too_long_gets_its_rows_through_in_pieces() {
+    let app = TestApp::with(|settings| {
+        settings.internal_api.http.body.idle_timeout = Period::from_millis(300);
+    })
+    .await;
+    let pausing = Settings { resumable: true, ..settings(&app) };
+    let source = Running::start(pausing, async |_| {
+        let rows = stream::iter([1, 2]).then(async |number| {
+            sleep(Duration::from_millis(1_500)).await;
+            Ok::<_, Refusal>(Row { number, text: "late" })
+        });
+        Ok(Answer::rows(rows))
+    });
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &export, "complete").await;
+    assert_eq!(source.metrics.counts().failed_tries, 0);
+    source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn data_beyond_the_limit_is_not_sent_again_and_again() {
+    let app = TestApp::with(|settings| {
+        settings.application(SOURCE_APPLICATION).max_upload_bytes = Some(ByteSize::from_mib(1));
+    })
+    .await;
+    let source = Running::start(settings(&app), async |_| {
+        let chunks = stream::repeat(Bytes::from(vec![b' '; 64 * 1024])).take(1_000);
+        Ok(Answer::bytes(chunks.map(Ok::<_, Refusal>)))
+    });
+    let export = app.create(&customer(), &wanted("json", 5)).await;
+    let status = wait_for(&app, &export, "failed").await;
+    assert_eq!(status["sources"][0]["error"], 413);
+    let metrics = source.metrics.clone();
+    until("dealt with", || metrics.counts().refused + metrics.counts().settled_before == 5).await;
+    assert!(metrics.counts().failed_tries <= 5, "{:?}", metrics.counts());
+    source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_any_length_is_what_the_customer_reads() {
+    let app = TestApp::start().await;
+    let source = Running::start(settings(&app), async |_| Err(Refusal::new(404, "x".repeat(1_000_000))));
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    let status = wait_for(&app, &export, "failed").await;
+    let message = status["sources"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("xxx") && message.ends_with('…'), "{message}");
     source.stop().await;
     app.end().await;
 }

@@ -5,12 +5,17 @@ use std::{io::Write as _, sync::Arc};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Mutex, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 use super::*;
 use crate::{
     ClientCredentials, Credentials, Format,
-    test_server::{Received, dechunk, request, serve, settings},
+    test_server::{Received, SOURCE, dechunk, request, serve, settings},
 };
 
 /// Delivers what `answer` says to a server that answers with `answers`; returns what it received, and the outcome.
@@ -23,8 +28,22 @@ where
     F: Fn(Request) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Answer, Refusal>> + Send,
 {
+    deliver_with(|settings| Settings { credentials, ..settings }, answers, answer).await
+}
+
+/// The same, with settings that `change` has changed.
+async fn deliver_with<F, Fut>(
+    change: impl FnOnce(Settings) -> Settings,
+    answers: &[&'static str],
+    answer: F,
+) -> (Vec<Received>, Outcome)
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Answer, Refusal>> + Send,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = settings(&format!("http://{}", listener.local_addr().unwrap()), credentials);
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let settings = change(settings(&url, Credentials::key("k")));
     let server = tokio::spawn(serve(listener, answers.to_vec()));
     let metrics = Metrics::default();
     let platform = Platform::new(&settings, metrics.clone()).unwrap();
@@ -124,9 +143,55 @@ async fn data_that_fails_halfway_is_a_refusal_and_no_file() {
 
 #[tokio::test]
 async fn a_function_that_panics_is_a_refusal() {
+    type Never = std::future::Ready<Result<Answer, Refusal>>;
     let panics = async |_: Request| -> Result<Answer, Refusal> { panic!("a bug in the application") };
+    let panics_at_once = |_: Request| -> Never { panic!("a bug in the application") };
     let (received, _) = deliver(Credentials::key("k"), &["202 Accepted"], panics).await;
-    assert_eq!(serde_json::from_slice::<Value>(&received[0].body).unwrap()["error"], 500);
+    let (at_once, _) = deliver(Credentials::key("k"), &["202 Accepted"], panics_at_once).await;
+    for Received { body, .. } in [&received[0], &at_once[0]] {
+        assert_eq!(serde_json::from_slice::<Value>(body).unwrap()["error"], 500);
+    }
+}
+
+#[tokio::test]
+async fn data_that_fails_at_once_is_not_uploaded() {
+    let fails =
+        async |_: Request| Ok(Answer::bytes(stream::iter([Err::<Bytes, _>(Refusal::new(507, "full"))])));
+    let (received, outcome) = deliver(Credentials::key("k"), &["202 Accepted"], fails).await;
+    assert!(received[0].head.starts_with(&format!("post {SOURCE}/error ")), "{}", received[0].head);
+    assert_eq!(outcome, Outcome::Reported);
+}
+
+#[tokio::test]
+async fn a_report_is_one_that_the_platform_takes() {
+    for message in ["x", "\u{1f980}"] {
+        let refuse = move |_: Request| async move {
+            let mut refusal = Refusal::new(404, message.repeat(1_000_000));
+            refusal.code = 0;
+            Err(refusal)
+        };
+        let (received, _) = deliver(Credentials::key("k"), &["202 Accepted"], refuse).await;
+        // What it takes is 64 KiB; of a message it keeps 1,024 bytes.
+        assert!(received[0].body.len() < 64 * 1024, "{}", received[0].body.len());
+        let report: Value = serde_json::from_slice(&received[0].body).unwrap();
+        assert_eq!(report["error"], 500);
+        assert!(report["message"].as_str().unwrap().len() > 1024);
+    }
+}
+
+#[tokio::test]
+async fn times_may_be_endless() {
+    let endless = |settings| Settings { patience: Duration::MAX, stall_limit: Duration::MAX, ..settings };
+    let asked = Arc::new(Mutex::new(0));
+    let comes_back = move |request| {
+        let asked = Arc::clone(&asked);
+        async move {
+            *asked.lock().await += 1;
+            if *asked.lock().await < 2 { Err(Refusal::later("away")) } else { two_rows(request).await }
+        }
+    };
+    let (_, outcome) = deliver_with(endless, &["202 Accepted"], comes_back).await;
+    assert_eq!(outcome, Outcome::Uploaded);
 }
 
 #[tokio::test]
@@ -178,6 +243,75 @@ async fn a_key_that_is_replaced_in_its_file_counts_at_once() {
     let credentials = Credentials::key_file(file.path());
     let (received, _) = deliver(credentials, &["202 Accepted"], replacing).await;
     assert!(received[0].head.contains("x-rh-exports-psk: new"), "{}", received[0].head);
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_empty_for_a_moment_is_waited_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_owned();
+    let replaced = tokio::spawn(async move {
+        sleep(Duration::from_millis(50)).await;
+        std::fs::write(path, "new").unwrap();
+    });
+    let (received, _) = deliver(Credentials::key_file(file.path()), &["202 Accepted"], two_rows).await;
+    assert_eq!(received[0].header("x-rh-exports-psk"), Some("new"));
+    replaced.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_one_like_any_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let granted = "200 OK\r\ncontent-type: application/json|\
+                   {\"access_token\":\"t\",\"expires_in\":18446744073709551615}";
+    let issuer = tokio::spawn(serve(listener, vec![granted]));
+    let client = ClientCredentials::new(url, "billing", "a secret");
+    let (received, _) = deliver(Credentials::bearer(client), &["202 Accepted"], two_rows).await;
+    assert_eq!(received[0].header("authorization"), Some("bearer t"));
+    issuer.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_whose_text_does_not_come_is_an_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let platform = Platform::new(&settings(&url, Credentials::key("k")), Metrics::default()).unwrap();
+    let holding = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        connection.read_u8().await.unwrap();
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await;
+        drop(connection);
+    });
+    let data = Answer::bytes(stream::empty::<Result<Bytes, Refusal>>()).into_bytes(Format::Json);
+    let request = request();
+    let uploaded = timeout(Duration::from_secs(20), platform.upload(&request, data)).await;
+    assert_eq!(uploaded.unwrap().unwrap(), Outcome::Refused);
+    holding.abort();
+}
+
+#[tokio::test]
+async fn a_chunk_of_any_size_may_go_slowly() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stall_limit = Duration::from_millis(800);
+    let settings = Settings { stall_limit, ..settings(&url, Credentials::key("k")) };
+    let platform = Platform::new(&settings, Metrics::default()).unwrap();
+    let reading = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let (mut buffer, mut tail) = (vec![0; 256 * 1024], Vec::new());
+        while !tail.ends_with(b"\r\n0\r\n\r\n") {
+            sleep(Duration::from_millis(10)).await;
+            let count = connection.read(&mut buffer).await.unwrap();
+            tail.extend_from_slice(&buffer[..count]);
+            tail.drain(..tail.len().saturating_sub(7));
+        }
+        connection.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    });
+    let chunk = Bytes::from(vec![b' '; 64 * 1024 * 1024]);
+    let data = Answer::bytes(stream::iter([Ok::<_, Refusal>(chunk)])).into_bytes(Format::Json);
+    assert_eq!(platform.upload(&request(), data).await.unwrap(), Outcome::Uploaded);
+    reading.await.unwrap();
 }
 
 #[tokio::test]
