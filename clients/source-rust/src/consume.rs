@@ -1,10 +1,6 @@
 //! From records to answers: each request once, several at a time, commits behind the answers.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rdkafka::{
     Message as _,
@@ -25,6 +21,7 @@ use crate::{
     offsets::Place,
     request::Undecodable,
     seen::Seen,
+    waiting::{Waiting, Wanted},
 };
 
 /// How often what is done is handed to the Kafka client.
@@ -32,12 +29,6 @@ const STORE_EVERY: Duration = Duration::from_millis(250);
 
 /// Headers of a record say whom it is for, so that the others' need not be decoded (S0-52).
 const APPLICATION_HEADER: &str = "application";
-
-/// A request that is to be answered. `broken` is why the function need not be asked.
-struct Wanted {
-    request: Request,
-    broken: Option<Refusal>,
-}
 
 /// The consuming of one source.
 pub(crate) struct Consumption<F> {
@@ -49,12 +40,13 @@ pub(crate) struct Consumption<F> {
     stop_grace: Duration,
     /// Where the requests that are being answered, or wait for it, lie; by event id. Copies lie at several places.
     open: HashMap<String, Vec<Place>>,
-    /// They came although the partitions were paused: in one that was just assigned.
-    waiting: VecDeque<Wanted>,
+    waiting: Waiting,
     /// Each ends with the event id of what it answered.
     running: JoinSet<String>,
     answered: Seen,
     paused: bool,
+    /// In a partition that was just assigned and is not paused as the others are.
+    came_while_paused: bool,
 }
 
 impl<F, Fut> Consumption<F>
@@ -76,10 +68,11 @@ where
             parallel: settings.parallel.max(1),
             stop_grace: settings.stop_grace,
             open: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             running: JoinSet::new(),
             answered: Seen::default(),
             paused: false,
+            came_while_paused: false,
         })
     }
 
@@ -95,10 +88,8 @@ where
         }
         self.running.shutdown().await;
         self.deliveries.end_unfinished().await;
-        // Leaving the group waits for the broker, but not for ever.
-        let consumer = self.consumer;
-        let left = tokio::task::spawn_blocking(move || kafka::leave(consumer)).await;
-        tracing::info!(clean = left.is_ok(), "stopped");
+        let clean = kafka::leave(self.consumer).await;
+        tracing::info!(clean, "stopped");
         consumed
     }
 
@@ -124,9 +115,27 @@ where
         }
     }
 
+    /// Waits for the answers that are under way. Meanwhile the consumer keeps its place in the group, so that they
+    /// can be committed; what it brings is for the next that is assigned the partition.
     async fn finish_running(&mut self) {
-        while let Some(ended) = self.running.join_next().await {
-            self.end(ended);
+        let consumer = Arc::clone(&self.consumer);
+        let mut storing = interval(STORE_EVERY);
+        let mut in_group = true;
+        if let Err(error) = kafka::pause(&consumer) {
+            tracing::debug!(%error, "not paused");
+        }
+        loop {
+            tokio::select! {
+                biased;
+                ended = self.running.join_next() => match ended {
+                    Some(ended) => self.end(ended),
+                    None => return,
+                },
+                _ = storing.tick() => kafka::store_done(&consumer),
+                message = consumer.recv(), if in_group => {
+                    in_group = message.map_or_else(|error| self.note(error).is_ok(), |_| true);
+                }
+            }
         }
     }
 
@@ -136,11 +145,12 @@ where
             self.metrics.passed_over();
             return self.consumer.context().offsets().pass(place);
         }
+        let bytes = message.payload_len();
         let wanted = match Request::decode(message.payload().unwrap_or_default()) {
-            Ok(request) => Wanted { request, broken: None },
+            Ok(request) => Wanted { request, broken: None, bytes },
             Err(Undecodable::Format(request)) => {
                 let broken = Some(Refusal::new(400, "the format is not supported; there are: json, csv"));
-                Wanted { request: *request, broken }
+                Wanted { request: *request, broken, bytes }
             }
             Err(Undecodable::NotARequest(reason)) => {
                 let Place { partition, offset } = place;
@@ -170,12 +180,29 @@ where
             return;
         }
         self.open.insert(event_id.clone(), vec![place]);
-        self.waiting.push_back(wanted);
+        self.waiting.push(wanted);
+        self.came_while_paused |= self.paused;
+    }
+
+    /// The next request whose partition is still ours.
+    fn next_waiting(&mut self) -> Option<Wanted> {
+        loop {
+            let wanted = self.waiting.pop()?;
+            let event_id = &wanted.request.event_id;
+            let offsets = self.consumer.context().offsets();
+            let places = self.open.get(event_id).map_or(&[][..], Vec::as_slice);
+            if places.iter().any(|place| offsets.is_open(*place)) {
+                return Some(wanted);
+            }
+            // Another consumer is asked by now.
+            drop(offsets);
+            self.open.remove(event_id);
+        }
     }
 
     fn start_waiting(&mut self) {
         while self.running.len() < self.parallel
-            && let Some(Wanted { request, broken }) = self.waiting.pop_front()
+            && let Some(Wanted { request, broken, .. }) = self.next_waiting()
         {
             let deliveries = Arc::clone(&self.deliveries);
             let span = tracing::info_span!(
@@ -210,20 +237,14 @@ where
         }
     }
 
-    /// Takes nothing more while as many requests are answered as may be.
+    /// Takes nothing more while enough is waiting.
     fn pause_or_resume(&mut self) {
-        let full = self.running.len() >= self.parallel;
-        // A partition that was assigned meanwhile is not paused, which shows when something waits.
-        if full == self.paused && self.waiting.is_empty() {
+        let full = self.waiting.is_full(self.paused);
+        if full == self.paused && !self.came_while_paused {
             return;
         }
-        let assigned = match self.consumer.assignment() {
-            Ok(assigned) => assigned,
-            Err(error) => return tracing::debug!(%error, "the assignment is not known"),
-        };
-        let done = if full { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) };
-        match done {
-            Ok(()) => self.paused = full,
+        match if full { kafka::pause(&self.consumer) } else { kafka::resume(&self.consumer) } {
+            Ok(()) => (self.paused, self.came_while_paused) = (full, false),
             Err(error) => tracing::debug!(%error, "not paused or resumed"),
         }
     }
@@ -243,3 +264,6 @@ fn header<'a>(message: &'a BorrowedMessage<'_>) -> Option<&'a [u8]> {
     let headers = message.headers()?;
     headers.iter().find(|header| header.key == APPLICATION_HEADER).and_then(|header| header.value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! The Kafka client, and what it commits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
@@ -9,11 +13,15 @@ use rdkafka::{
     },
     error::{KafkaError, KafkaResult},
 };
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     Settings,
     offsets::{Offsets, Place},
 };
+
+/// How long leaving the group may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A consumer that commits what is done.
 pub(crate) type Consumer = StreamConsumer<Partitions>;
@@ -91,17 +99,34 @@ pub(crate) fn consumer(settings: &Settings) -> Result<Arc<Consumer>, KafkaError>
     Ok(Arc::new(consumer))
 }
 
+/// Takes nothing more of the partitions that are assigned now. What was fetched ahead of them is thrown away.
+pub(crate) fn pause(consumer: &Consumer) -> KafkaResult<()> {
+    consumer.pause(&consumer.assignment()?)
+}
+
+/// Takes more of the partitions that are assigned now.
+pub(crate) fn resume(consumer: &Consumer) -> KafkaResult<()> {
+    consumer.resume(&consumer.assignment()?)
+}
+
 /// Hands what is done to the client, which commits it each second.
 pub(crate) fn store_done(consumer: &Consumer) {
     consumer.context().store(consumer);
 }
 
-/// Commits what is done and leaves the group.
-pub(crate) fn leave(consumer: Arc<Consumer>) {
-    store_done(&consumer);
-    if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync) {
-        // Nothing to commit, or a broker that is away: what was not committed is asked again.
-        tracing::debug!(%error, "not committed at the end");
-    }
-    drop(consumer);
+/// Commits what is done and leaves the group. False when that did not end within a few seconds: without a broker the
+/// client waits for one, and nobody waits for the client then.
+pub(crate) async fn leave(consumer: Arc<Consumer>) -> bool {
+    let (left, leaving) = oneshot::channel();
+    // Not a thread of the runtime, which would wait for it at its end.
+    let started = thread::Builder::new().name("leaving".to_owned()).spawn(move || {
+        store_done(&consumer);
+        if let Err(error) = consumer.commit_consumer_state(CommitMode::Sync) {
+            // Nothing to commit, or a broker that is away: what was not committed is asked again.
+            tracing::debug!(%error, "not committed at the end");
+        }
+        drop(consumer);
+        let _ = left.send(());
+    });
+    started.is_ok() && matches!(timeout(LEAVE_TIMEOUT, leaving).await, Ok(Ok(())))
 }

@@ -69,6 +69,7 @@ mod source;
 mod stop;
 #[cfg(test)]
 mod test_server;
+mod waiting;
 mod write;
 
 #[cfg(feature = "clap")]

@@ -48,6 +48,11 @@ impl Offsets {
         }
     }
 
+    /// Whether the record was seen and not answered, in a partition that is still this consumer's.
+    pub(crate) fn is_open(&self, place: Place) -> bool {
+        self.0.get(&place.partition).is_some_and(|partition| partition.open.contains(&place.offset))
+    }
+
     /// For each partition that has advanced since this was asked last, the offset that may be committed: the next
     /// to be consumed.
     pub(crate) fn advanced(&mut self) -> Vec<Place> {
@@ -102,7 +107,9 @@ mod tests {
     fn a_partition_that_comes_back_begins_anew() {
         let mut offsets = Offsets::default();
         offsets.open(at(10));
+        assert!(offsets.is_open(at(10)) && !offsets.is_open(at(11)));
         offsets.forget(3);
+        assert!(!offsets.is_open(at(10)));
         offsets.done(at(10));
         assert_eq!(offsets.advanced(), []);
         offsets.open(at(7));

@@ -9,10 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use e2e::TestApp;
+use e2e::{PATIENCE, TestApp};
 use export_source::{Answer, Refusal, Request, Settings};
 use futures_util::{StreamExt as _, stream};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use crate::support::{Running, a_while, customer, settings, until, wait_for, wanted};
 
@@ -122,5 +125,49 @@ async fn at_most_as_many_are_answered_at_the_same_time_as_may_be() {
     wait_for(&app, &export, "complete").await;
     assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 3));
     source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn many_requests_do_not_wait_for_the_broker_one_by_one() {
+    let app = TestApp::start().await;
+    let export = app.create(&customer(), &wanted("json", 400)).await;
+    app.drain().await;
+    let source = Running::start(settings(&app), small);
+    let metrics = source.metrics.clone();
+    until("at work", || metrics.counts().uploaded > 0).await;
+    // A record that is fetched anew takes half a second: four at a time would take fifty.
+    let done = timeout(Duration::from_secs(25), wait_for(&app, &export, "complete")).await;
+    assert!(done.is_ok(), "{:?}", metrics.counts());
+    source.stop().await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_long_stop_does_not_cost_the_place_in_the_group() {
+    let app = TestApp::start().await;
+    let (open, door) = watch::channel(false);
+    let impatient = [("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")]
+        .map(|(name, value)| (name.into(), value.into()));
+    let settings = Settings { kafka: impatient.into(), stop_grace: PATIENCE, ..settings(&app) };
+    let source = Running::start(settings.clone(), move |_| {
+        let answer = held(&door);
+        async { Ok(answer) }
+    });
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    let metrics = source.metrics.clone();
+    until("uploading", || metrics.counts().bytes > 0).await;
+    tokio::join!(source.stop(), async {
+        sleep(Duration::from_secs(9)).await;
+        open.send(true).unwrap();
+    });
+    wait_for(&app, &export, "complete").await;
+
+    // It was committed: nobody is asked again.
+    let next = Running::start(settings, small);
+    let again = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &again, "complete").await;
+    assert_eq!((next.metrics.counts().uploaded, next.metrics.counts().settled_before), (1, 0));
+    next.stop().await;
     app.end().await;
 }
