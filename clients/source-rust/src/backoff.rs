@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Response, header::RETRY_AFTER};
-use tokio::time::sleep;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Metrics, Settings};
 
@@ -25,17 +26,23 @@ impl ForNow {
     }
 }
 
+/// There are no more tries: the source stops, and the request is asked again.
+#[derive(Debug)]
+pub(crate) struct GivenUp;
+
 /// The waits of a source, which are counted and logged.
 #[derive(Debug, Clone)]
 pub(crate) struct Waits {
     first: Duration,
     longest: Duration,
     metrics: Metrics,
+    stopping: CancellationToken,
 }
 
 impl Waits {
     pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Self {
-        Self { first: settings.first_wait, longest: settings.longest_wait, metrics }
+        let Settings { first_wait: first, longest_wait: longest, .. } = *settings;
+        Self { first, longest, metrics, stopping: CancellationToken::new() }
     }
 
     /// Waits that grow from the first.
@@ -43,12 +50,23 @@ impl Waits {
         Backoff::new(self.first, self.longest)
     }
 
+    /// From now on nobody waits.
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+
     /// Waits before another try.
-    pub(crate) async fn wait(&self, backoff: &mut Backoff, reason: &ForNow) {
+    ///
+    /// # Errors
+    /// When there is to be none.
+    pub(crate) async fn wait(&self, backoff: &mut Backoff, reason: &ForNow) -> Result<(), GivenUp> {
         let wait = backoff.wait(reason.wait);
         self.metrics.failed_try();
         tracing::warn!(why = reason.why, "not delivered, trying again in {wait:?}");
-        sleep(wait).await;
+        match timeout(wait, self.stopping.cancelled()).await {
+            Ok(()) => Err(GivenUp),
+            Err(_) => Ok(()),
+        }
     }
 }
 

@@ -41,8 +41,8 @@ pub(crate) struct Consumption<F> {
     /// Where the requests that are being answered, or wait for it, lie; by event id. Copies lie at several places.
     open: HashMap<String, Vec<Place>>,
     waiting: Waiting,
-    /// Each ends with the event id of what it answered.
-    running: JoinSet<String>,
+    /// Each ends with the event id of what it answered, if it did.
+    running: JoinSet<Option<String>>,
     answered: Seen,
     paused: bool,
     /// In a partition that was just assigned and is not paused as the others are.
@@ -79,6 +79,7 @@ where
     /// Answers requests until `stop`.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let consumed = self.consume(stop).await;
+        self.deliveries.stop();
         let ending = self.running.len();
         if ending > 0 {
             tracing::info!(answers = ending, "waiting for answers that are under way");
@@ -212,18 +213,17 @@ where
                 source.id = %request.id,
                 resource = request.resource
             );
-            let answering = async move {
-                deliveries.deliver(&request, broken).await;
-                request.event_id
-            };
+            let answering =
+                async move { deliveries.deliver(&request, broken).await.ok().map(|_| request.event_id) };
             self.running.spawn(answering.instrument(span));
         }
         self.metrics.running(self.running.len());
     }
 
-    fn end(&mut self, ended: Result<String, JoinError>) {
+    fn end(&mut self, ended: Result<Option<String>, JoinError>) {
+        self.metrics.running(self.running.len());
         match ended {
-            Ok(event_id) => {
+            Ok(Some(event_id)) => {
                 let places = self.open.remove(&event_id).unwrap_or_default();
                 let mut offsets = self.consumer.context().offsets();
                 for place in places {
@@ -232,6 +232,7 @@ where
                 drop(offsets);
                 self.answered.insert(event_id);
             }
+            Ok(None) => tracing::info!("an answer is given up; it is asked again"),
             // What the function does wrong is caught before. Not committed: asked again after the next start.
             Err(error) => tracing::error!(%error, "an answer ended in a way it must not"),
         }

@@ -2,17 +2,21 @@
 
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::error::BoxError;
+use crate::{
+    error::{BoxError, chain},
+    http::client_for,
+};
 
 /// How long before its end a token is no longer used.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
@@ -64,14 +68,21 @@ impl Credentials {
                     read.map_err(|error| format!("reading the key file {}: {error}", path.display()))?;
                 with_key(request, key.trim())
             }
-            Kind::Bearer(provider) => Ok(request.bearer_auth(provider.token().await?)),
+            Kind::Bearer(provider) => {
+                // It is not ours, and what it does wrong must not cost the request.
+                let asking = AssertUnwindSafe(async { provider.token().await }).catch_unwind().await;
+                Ok(request.bearer_auth(asking.map_err(|_| "the token provider panicked")??))
+            }
         }
     }
 
     /// They were refused: the next try needs others, if there are any.
     pub(crate) async fn refused(&self) {
         if let Kind::Bearer(provider) = &self.0 {
-            provider.refused().await;
+            let telling = AssertUnwindSafe(async { provider.refused().await }).catch_unwind().await;
+            if telling.is_err() {
+                tracing::error!("the token provider panicked");
+            }
         }
     }
 }
@@ -112,7 +123,8 @@ pub struct ClientCredentials {
     client_id: String,
     client_secret: String,
     parameters: Vec<(String, String)>,
-    http: Client,
+    /// Why none can be made is said when a token is needed.
+    http: reqwest::Result<Client>,
     /// Locked while a token is fetched, so that one is fetched at a time.
     current: Mutex<Option<(String, Instant)>>,
 }
@@ -130,12 +142,13 @@ impl ClientCredentials {
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
     ) -> Self {
+        let token_url = token_url.into();
         Self {
-            token_url: token_url.into(),
+            http: client_for(&token_url).build(),
+            token_url,
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             parameters: Vec::new(),
-            http: Client::new(),
             current: Mutex::new(None),
         }
     }
@@ -150,7 +163,8 @@ impl ClientCredentials {
     async fn fetch(&self) -> Result<Granted, BoxError> {
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let request = self.http.post(&self.token_url).basic_auth(&self.client_id, Some(&self.client_secret));
+        let http = self.http.as_ref().map_err(|error| format!("the HTTP client: {}", chain(error)))?;
+        let request = http.post(&self.token_url).basic_auth(&self.client_id, Some(&self.client_secret));
         let response = request.form(&form).timeout(TOKEN_TIMEOUT).send().await?;
         let status = response.status();
         if !status.is_success() {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     Answer, Refusal, Request, Settings,
     answer::ByteStream,
-    backoff::{Backoff, ForNow, Waits},
+    backoff::{Backoff, ForNow, GivenUp, Waits},
     metrics::{Metrics, Outcome},
     platform::{NotUploaded, Platform},
 };
@@ -19,6 +19,18 @@ struct Tries {
     backoff: Backoff,
     /// When the function asked for patience for the first time.
     patient_since: Option<Instant>,
+}
+
+/// Why there is no data.
+enum NoData {
+    Refused(Refusal),
+    GivenUp,
+}
+
+impl From<GivenUp> for NoData {
+    fn from(GivenUp: GivenUp) -> Self {
+        Self::GivenUp
+    }
 }
 
 /// Answers requests with a function.
@@ -46,26 +58,31 @@ where
     /// cannot be asked of the function at all.
     ///
     /// The data is asked for anew at each try: a body that was sent halfway cannot be sent again.
-    pub(crate) async fn deliver(&self, request: &Request, broken: Option<Refusal>) -> Outcome {
+    pub(crate) async fn deliver(
+        &self,
+        request: &Request,
+        broken: Option<Refusal>,
+    ) -> Result<Outcome, GivenUp> {
         let mut tries = Tries { backoff: self.waits.backoff(), patient_since: None };
         let refusal = match broken {
             Some(refusal) => refusal,
             None => match self.data(request, &mut tries).await {
-                Ok(outcome) => return self.end(outcome),
-                Err(refusal) => refusal,
+                Ok(outcome) => return Ok(self.end(outcome)),
+                Err(NoData::GivenUp) => return Err(GivenUp),
+                Err(NoData::Refused(refusal)) => refusal,
             },
         };
         tracing::warn!(code = refusal.code, reason = refusal.detail(), "the request is refused");
         loop {
             match self.platform.report(request, &refusal).await {
-                Ok(outcome) => return self.end(outcome),
-                Err(reason) => self.waits.wait(&mut tries.backoff, &reason).await,
+                Ok(outcome) => return Ok(self.end(outcome)),
+                Err(reason) => self.waits.wait(&mut tries.backoff, &reason).await?,
             }
         }
     }
 
     /// Uploads the data, or returns why there is none.
-    async fn data(&self, request: &Request, tries: &mut Tries) -> Result<Outcome, Refusal> {
+    async fn data(&self, request: &Request, tries: &mut Tries) -> Result<Outcome, NoData> {
         loop {
             // The call too is within: a function may panic before it returns a future.
             let asking = async { (self.answer)(request.clone()).await };
@@ -76,17 +93,18 @@ where
                 Ok(answer) => match self.upload(request, answer.into_bytes(request.format)).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(NotUploaded::ForNow(reason)) => {
-                        self.waits.wait(&mut tries.backoff, &reason).await;
+                        self.waits.wait(&mut tries.backoff, &reason).await?;
                         continue;
                     }
+                    Err(NotUploaded::GivenUp) => return Err(NoData::GivenUp),
                     Err(NotUploaded::Refused(refusal)) => refusal,
                 },
             };
             let patient_for = tries.patient_since.get_or_insert_with(Instant::now).elapsed();
             if !refusal.is_temporary() || patient_for >= self.patience {
-                return Err(refusal);
+                return Err(NoData::Refused(refusal));
             }
-            self.waits.wait(&mut tries.backoff, &ForNow::because(&refusal.detail())).await;
+            self.waits.wait(&mut tries.backoff, &ForNow::because(&refusal.detail())).await?;
         }
     }
 
@@ -96,6 +114,11 @@ where
         } else {
             self.platform.upload(request, data).await
         }
+    }
+
+    /// From now on nothing is tried once more.
+    pub(crate) fn stop(&self) {
+        self.waits.stop();
     }
 
     /// Tells the platform of uploads that were begun for answers that were given up.

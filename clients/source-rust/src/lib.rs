@@ -55,6 +55,7 @@ mod consume;
 mod credentials;
 mod deliver;
 mod error;
+mod http;
 mod kafka;
 mod metrics;
 mod offsets;

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use crate::{
     Credentials, Error, Metrics, Refusal, Request, Settings,
     answer::ByteStream,
-    backoff::ForNow,
+    backoff::{ForNow, GivenUp},
     body::{Notes, body},
     error::{BoxError, chain},
+    http::client_for,
     metrics::Outcome,
     resumable::{PIECE_BYTES, Unfinished},
 };
@@ -36,6 +37,14 @@ pub(crate) enum NotUploaded {
     ForNow(ForNow),
     /// The data ended early.
     Refused(Refusal),
+    /// The source stops.
+    GivenUp,
+}
+
+impl From<GivenUp> for NotUploaded {
+    fn from(GivenUp: GivenUp) -> Self {
+        Self::GivenUp
+    }
 }
 
 impl From<ForNow> for NotUploaded {
@@ -60,7 +69,7 @@ impl Platform {
     pub(crate) fn new(settings: &Settings, metrics: Metrics) -> Result<Self, Error> {
         let base = settings.check()?;
         // No limit on the whole of an upload, nor on reading: that one would count from its beginning.
-        let http = Client::builder()
+        let http = client_for(base.as_str())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(KEEPALIVE)
             .redirect(reqwest::redirect::Policy::none())
@@ -163,6 +172,8 @@ impl Platform {
 /// and the request must still be there then.
 fn is_temporary(status: StatusCode) -> bool {
     status.is_server_error()
+        // Nor does the platform send anybody elsewhere: something before it does, which is set up wrongly.
+        || status.is_redirection()
         || matches!(
             status,
             StatusCode::UNAUTHORIZED

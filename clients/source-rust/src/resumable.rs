@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::{
     Request,
     answer::ByteStream,
-    backoff::{ForNow, Waits},
+    backoff::{ForNow, GivenUp, Waits},
     body::Notes,
     metrics::Outcome,
     pieces::{Piece, Pieces},
@@ -57,16 +57,6 @@ enum Begun {
     Refused(Outcome),
 }
 
-/// The platform no longer has what was sent before.
-#[derive(Debug)]
-struct Lost;
-
-impl From<Lost> for NotUploaded {
-    fn from(Lost: Lost) -> Self {
-        ForNow::because("the platform no longer has the upload").into()
-    }
-}
-
 impl Platform {
     /// Uploads the data in pieces, or in one request where the platform takes no pieces. While the platform is away
     /// this waits; data is asked for anew only when the upload is lost.
@@ -79,7 +69,7 @@ impl Platform {
         let mut pieces = Pieces::new(data, self.piece_bytes);
         // Before anything is begun: data that fails at once leaves nothing behind.
         let first = pieces.next().await.map_err(NotUploaded::Refused)?;
-        let location = match self.begin(request, waits).await {
+        let location = match self.begin(request, waits).await? {
             Begun::At(location) => location,
             // The answer to the data itself tells a platform without pieces from an export that is gone.
             Begun::InOneRequest => return self.upload(request, pieces.from(first)).await,
@@ -88,8 +78,11 @@ impl Platform {
         self.unfinished.lock().insert(location.clone());
         let mut upload = Upload { platform: self, waits, location, offset: 0 };
         let sent = upload.send(first, pieces).await;
-        if !matches!(sent, Ok(Outcome::Uploaded)) {
-            upload.end().await;
+        match sent {
+            Ok(Outcome::Uploaded) => {}
+            // The platform may be away, and a stop waits for nobody: told of by `end_unfinished`.
+            Err(NotUploaded::GivenUp) => return sent,
+            _ => self.end_upload(&upload.location).await,
         }
         self.unfinished.lock().remove(&upload.location);
         sent
@@ -104,7 +97,7 @@ impl Platform {
         }
     }
 
-    async fn begin(&self, request: &Request, waits: &Waits) -> Begun {
+    async fn begin(&self, request: &Request, waits: &Waits) -> Result<Begun, GivenUp> {
         let mut backoff = waits.backoff();
         let media_type = STANDARD.encode(request.format.content_type());
         loop {
@@ -114,8 +107,8 @@ impl Platform {
                 .header("upload-defer-length", 1)
                 .header("upload-metadata", format!("filetype {media_type}"));
             match self.call(post.timeout(CALL_TIMEOUT)).await {
-                Ok(response) => return self.begun(&url, response).await,
-                Err(reason) => waits.wait(&mut backoff, &reason).await,
+                Ok(response) => return Ok(self.begun(&url, response).await),
+                Err(reason) => waits.wait(&mut backoff, &reason).await?,
             }
         }
     }
@@ -176,19 +169,19 @@ impl Upload<'_> {
     }
 
     /// Sends what the platform does not have of `piece`; returns what became of the upload, if that is its end.
-    async fn send_piece(&mut self, piece: Piece) -> Result<Option<Outcome>, Lost> {
+    async fn send_piece(&mut self, piece: Piece) -> Result<Option<Outcome>, NotUploaded> {
         let (start, end) = (self.offset, self.offset + piece.bytes.len() as u64);
         let mut backoff = self.waits.backoff();
         loop {
             let reason = match self.patch(&piece, start).await {
                 Ok(response) if response.status().is_success() => break,
-                Ok(response) if !piece.is_last && is_gone(response.status()) => return Err(Lost),
+                Ok(response) if !piece.is_last && is_gone(response.status()) => return Err(lost()),
                 Ok(response) => {
                     return Ok(Some(self.platform.settled(response, Outcome::Uploaded).await));
                 }
                 Err(reason) => reason,
             };
-            self.waits.wait(&mut backoff, &reason).await;
+            self.waits.wait(&mut backoff, &reason).await?;
             let (offset, is_settled) = self.standing(start, end).await?;
             if offset > self.offset {
                 // It moves: the next failure is a new one.
@@ -225,13 +218,13 @@ impl Upload<'_> {
     }
 
     /// How far the platform has it, and whether that is all of it: then the source is settled.
-    async fn standing(&self, start: u64, end: u64) -> Result<(u64, bool), Lost> {
+    async fn standing(&self, start: u64, end: u64) -> Result<(u64, bool), NotUploaded> {
         let mut backoff = self.waits.backoff();
         let response = loop {
             let head = self.platform.tus(Method::HEAD, &self.location).timeout(CALL_TIMEOUT);
             match self.platform.call(head).await {
                 Ok(response) => break response,
-                Err(reason) => self.waits.wait(&mut backoff, &reason).await,
+                Err(reason) => self.waits.wait(&mut backoff, &reason).await?,
             }
         };
         let number = |name| response.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
@@ -239,14 +232,14 @@ impl Upload<'_> {
             Some(offset) if response.status().is_success() && (start..=end).contains(&offset) => {
                 Ok((offset, number(UPLOAD_LENGTH) == Some(offset)))
             }
-            _ => Err(Lost),
+            _ => Err(lost()),
         }
     }
+}
 
-    /// Tells the platform that nothing more comes.
-    async fn end(&self) {
-        self.platform.end_upload(&self.location).await;
-    }
+/// The platform no longer has what was sent before: the data is needed from its beginning.
+fn lost() -> NotUploaded {
+    ForNow::because("the platform no longer has the upload").into()
 }
 
 fn is_gone(status: StatusCode) -> bool {

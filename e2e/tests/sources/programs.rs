@@ -35,8 +35,14 @@ impl Demo {
 
     /// Starts it; its log is called `log`.
     fn start(&self, log: &str) -> Result<Process> {
+        self.start_with(log, [])
+    }
+
+    /// The same, with further variables of its environment.
+    fn start_with<const N: usize>(&self, log: &str, environment: [(&str, &str); N]) -> Result<Process> {
         let program = binary("inventory-source")?;
-        Process::start(&program, &self.arguments, [], &self.folder.path().join(log))
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Process::start(&program, &self.arguments, environment, &self.folder.path().join(log))
     }
 }
 
@@ -70,5 +76,19 @@ async fn a_program_killed_between_answer_and_commit_answers_once_more() {
     wait_for(&app, &next, "failed").await;
     assert!(!last.log().unwrap().contains(&export.id), "{}", last.log().unwrap());
     last.terminate(Duration::from_secs(20)).await.unwrap();
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_program_needs_no_certificates_where_nothing_is_encrypted() {
+    let app = TestApp::start().await;
+    let demo = Demo::new(&app, &[]).unwrap();
+    // As in an image that has none.
+    let nowhere = demo.folder.path().to_string_lossy().into_owned();
+    let environment = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, nowhere.as_str()));
+    let mut process = demo.start_with("bare", environment).unwrap();
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &export, "failed").await;
+    assert!(process.terminate(Duration::from_secs(20)).await.unwrap().success());
     app.end().await;
 }

@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Credentials, Source, test_server::serve_one};
+use crate::{
+    Credentials, Source,
+    test_server::{Received, serve_one},
+};
 
 const PARTITIONS: i32 = 2;
 
@@ -40,6 +43,11 @@ struct Platform {
 
 impl Platform {
     async fn start() -> Self {
+        Self::answering("202 Accepted").await
+    }
+
+    /// One that answers everything with this.
+    async fn answering(answer: &'static str) -> Self {
         let kafka = MockCluster::new(1).unwrap();
         kafka.create_topic("requests", PARTITIONS, 1).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,12 +56,12 @@ impl Platform {
         let counted = Arc::clone(&posted);
         let serving = tokio::spawn(async move {
             loop {
-                let answer = |received: &crate::test_server::Received| {
+                let note = |received: &Received| {
                     let path = received.head.split(' ').nth(1).unwrap_or_default().to_owned();
                     *counted.lock().unwrap().entry(path).or_default() += 1;
-                    "202 Accepted".to_owned()
+                    answer.to_owned()
                 };
-                serve_one(&listener, answer).await;
+                serve_one(&listener, note).await;
             }
         });
         Self { kafka, url, posted, serving }
@@ -182,4 +190,19 @@ async fn a_stop_does_not_wait_for_a_broker_that_is_away() {
     let begun = Instant::now();
     source.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_platform_that_is_away() {
+    for resumable in [false, true] {
+        let platform = Platform::answering("503 Service Unavailable\r\nretry-after: 60").await;
+        platform.send(2, 0).await;
+        let (_open, door) = watch::channel(true);
+        let settings = Settings { resumable, stop_grace: PATIENCE, ..platform.settings() };
+        let source = Running::start(settings, &door);
+        until("refused for now", || source.metrics.counts().failed_tries == 2).await;
+        let begun = Instant::now();
+        source.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
 }

@@ -1,9 +1,15 @@
 //! What is sent, seen from the other side of the connection.
 
-use std::{io::Write as _, sync::Arc};
+use std::{
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,7 +20,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    ClientCredentials, Credentials, Format,
+    BoxError, ClientCredentials, Credentials, Format, TokenProvider,
     test_server::{Received, SOURCE, dechunk, request, serve, settings},
 };
 
@@ -50,7 +56,7 @@ where
     let deliveries = Deliveries::new(&settings, platform, metrics, answer);
     let request = request();
     let delivered = timeout(Duration::from_secs(20), deliveries.deliver(&request, None));
-    let outcome = delivered.await.expect("the answer gets through");
+    let outcome = delivered.await.expect("the answer gets through").unwrap();
     (server.await.unwrap(), outcome)
 }
 
@@ -82,6 +88,7 @@ async fn what_is_not_taken_is_sent_again_from_the_beginning() {
         "408 Request Timeout",
         "401 Unauthorized",
         "429 Too Many Requests",
+        "302 Found\r\nlocation: /login",
         "202 Accepted",
     ];
     let (received, outcome) = deliver(Credentials::key("k"), &answers, two_rows).await;
@@ -256,6 +263,26 @@ async fn a_key_file_that_is_empty_for_a_moment_is_waited_for() {
     let (received, _) = deliver(Credentials::key_file(file.path()), &["202 Accepted"], two_rows).await;
     assert_eq!(received[0].header("x-rh-exports-psk"), Some("new"));
     replaced.await.unwrap();
+}
+
+struct Panicking(AtomicBool);
+
+impl TokenProvider for Panicking {
+    fn token(&self) -> BoxFuture<'_, Result<String, BoxError>> {
+        assert!(self.0.swap(true, Ordering::SeqCst), "a bug in the application");
+        Box::pin(async { Ok("t".to_owned()) })
+    }
+
+    fn refused(&self) -> BoxFuture<'_, ()> {
+        panic!("a bug in the application");
+    }
+}
+
+#[tokio::test]
+async fn a_token_provider_that_panics_is_asked_again() {
+    let credentials = Credentials::bearer(Panicking(AtomicBool::new(false)));
+    let (received, outcome) = deliver(credentials, &["401 Unauthorized", "202 Accepted"], two_rows).await;
+    assert_eq!((received.len(), outcome), (2, Outcome::Uploaded));
 }
 
 #[tokio::test]
