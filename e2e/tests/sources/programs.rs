@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use e2e::{PATIENCE, SOURCE_APPLICATION, SourceApplication, TestApp};
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{Process, binary, poll_until};
+use testkit::{Process, binary, memory::peak_bytes, poll_until};
 
 use crate::support::{customer, wait_for, wanted};
 
@@ -89,6 +89,33 @@ async fn a_program_needs_no_certificates_where_nothing_is_encrypted() {
     let mut process = demo.start_with("bare", environment).unwrap();
     let export = app.create(&customer(), &wanted("json", 1)).await;
     wait_for(&app, &export, "failed").await;
+    assert!(process.terminate(Duration::from_secs(20)).await.unwrap().success());
+    app.end().await;
+}
+
+#[tokio::test]
+async fn s0_tus_the_memory_of_a_program_does_not_grow_with_what_it_uploads_in_pieces() {
+    let app = TestApp::start().await;
+    let demo = Demo::new(&app, &[]).unwrap();
+    let resources = demo.folder.path().join("resources.toml");
+    // 100 MiB and a little more.
+    let query =
+        "SELECT repeat('x', 1024) AS text FROM generate_series(1, 100 * 1024) WHERE :from IS NOT NULL";
+    let text = format!("[resources.exampleResource]\nquery = \"{query}\"\nfilters = {{ from = \"int\" }}\n");
+    std::fs::write(&resources, text).unwrap();
+    let environment = [
+        ("RESUMABLE".to_owned(), "true".to_owned()),
+        ("RESOURCES".to_owned(), resources.to_string_lossy().into_owned()),
+        ("DATABASE_URL".to_owned(), app.database.url()),
+    ];
+    let program = binary("sql-source").unwrap();
+    let log = demo.folder.path().join("sql");
+    let mut process = Process::start(&program, &demo.arguments, environment, &log).unwrap();
+    let export = app.create(&customer(), &wanted("json", 1)).await;
+    wait_for(&app, &export, "complete").await;
+    let peak = peak_bytes(process.pid()).unwrap();
+    assert!(peak < 64 << 20, "{peak}");
+    app.wait_for_metric("resumable_uploads_total{service=\"internal-api\",what=\"finished\"} 1").await;
     assert!(process.terminate(Duration::from_secs(20)).await.unwrap().success());
     app.end().await;
 }

@@ -67,11 +67,14 @@ impl Platform {
         Self { kafka, url, posted, serving }
     }
 
+    fn producer(&self) -> FutureProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.kafka.bootstrap_servers()).create().unwrap()
+    }
+
     /// Sends `count` requests with filters of `bytes`, to each partition in turn.
     async fn send(&self, count: u32, bytes: usize) {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.kafka.bootstrap_servers());
-        let producer: FutureProducer = config.create().unwrap();
+        let producer = self.producer();
         for number in 0..count {
             let id = Uuid::from_u128(number.into());
             let event = json!({
@@ -205,4 +208,26 @@ async fn a_stop_does_not_wait_for_a_platform_that_is_away() {
         source.stop().await;
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
+}
+
+#[tokio::test]
+async fn records_that_are_no_requests_are_passed_over_once() {
+    let platform = Platform::start().await;
+    let producer = platform.producer();
+    let deep = format!("{{\"id\":{}", "[".repeat(100_000));
+    let broken = [b"".as_slice(), b"\xff\xfe", b"{}", b"[]", b"\"", b"{\"id\":\"e\"}", deep.as_bytes()];
+    for payload in broken {
+        producer.send(FutureRecord::<(), _>::to("requests").payload(payload), PATIENCE).await.unwrap();
+    }
+    producer.send(FutureRecord::<(), [u8]>::to("requests"), PATIENCE).await.unwrap();
+    let (_open, door) = watch::channel(true);
+    let first = Running::start(platform.settings(), &door);
+    until("passed over", || first.metrics.counts().undecodable == 8).await;
+    first.stop().await;
+
+    platform.send(2, 0).await;
+    let next = Running::start(platform.settings(), &door);
+    until("done", || platform.answers() == (2, 2)).await;
+    assert_eq!(next.metrics.counts().undecodable, 0);
+    next.stop().await;
 }
