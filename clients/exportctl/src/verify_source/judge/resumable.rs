@@ -8,7 +8,6 @@ use crate::verify_source::{
 
 /// Judges all of them, and closer those of the case whose answer was cut.
 pub(super) fn resumable(state: &State, cut: &[&Case]) -> Finding {
-    let begun = state.cases.values().map(|case| case.uploads.len()).sum::<usize>();
     if let Some(misuse) = state.cases.values().find_map(|case| case.misuse.as_ref()) {
         return Finding::fail(
             misuse,
@@ -17,10 +16,11 @@ pub(super) fn resumable(state: &State, cut: &[&Case]) -> Finding {
              application/offset+octet-stream.",
         );
     }
-    if begun == 0 {
+    if state.cases.values().all(|case| case.calls.is_empty()) {
         return Finding::skip("each answer came in one request");
     }
-    let Some(cut) = cut.iter().find(|case| !case.uploads.is_empty()) else {
+    let in_pieces = |case: &&&Case| case.attempts.iter().any(|attempt| attempt.head.piece.is_some());
+    let Some(cut) = cut.iter().find(in_pieces) else {
         return Finding::skip("the answer that was cut came in one request");
     };
     let Some(from_byte) = gone_on(&cut.attempts) else {
@@ -29,13 +29,14 @@ pub(super) fn resumable(state: &State, cut: &[&Case]) -> Finding {
             "After a broken connection ask with HEAD how far it is, and go on from its Upload-Offset.",
         );
     };
-    if left_behind(state) > 0 {
+    let left_behind = left_behind(state);
+    if left_behind > 0 {
         return Finding::warn(
-            format!("{} of {begun} were neither finished nor ended", left_behind(state)),
+            format!("{left_behind} were neither finished nor ended"),
             "DELETE an upload that is not gone on with: what it has brought is kept for a day otherwise.",
         );
     }
-    Finding::pass(format!("from byte {from_byte}; {begun} uploads"))
+    Finding::pass(format!("from byte {from_byte}"))
 }
 
 /// Uploads that were given up without a word, though their source was answered.
