@@ -130,7 +130,7 @@ async fn s0_tus_data_beyond_the_limit_ends_with_that_reason() {
 }
 
 #[tokio::test]
-async fn csv_that_is_changed_for_spreadsheets_goes_up_in_one_request() {
+async fn s0_tus_csv_that_is_changed_for_spreadsheets_goes_up_in_pieces_too() {
     let app = TestApp::start().await;
     let rows = Bytes::from("=1+1\n".repeat(4_000_000));
     let given = rows.clone();
