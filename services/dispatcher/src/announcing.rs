@@ -9,7 +9,7 @@ use domain::{Announcement, ApplicationName, Record, SharedClock};
 use service::BoxError;
 use store::{FollowedRegistry, StoreError};
 
-use crate::render::Unsent;
+use crate::unsent::Unsent;
 
 /// The longest that a URL is valid.
 const LONGEST_VALIDITY: Duration = Duration::from_hours(24);

@@ -17,6 +17,7 @@ mod registry;
 mod render;
 mod settings;
 mod topic_limit;
+mod unsent;
 
 use std::time::Duration;
 

@@ -14,10 +14,7 @@ use service::{
 };
 use store::{LeasedRecord, OutboxKind, Store};
 
-use crate::{
-    render::{Renderer, Unsent},
-    settings::DispatcherSettings,
-};
+use crate::{render::Renderer, settings::DispatcherSettings, unsent::Unsent};
 
 /// Upper bounds in seconds for the time from the request to the broker's report.
 const LATENCY_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];

@@ -2,10 +2,9 @@
 
 use bus::LifecycleEvents;
 use domain::Record;
-use service::BoxError;
 use store::{OutboxKind, OutboxMessage};
 
-use crate::announcing::Announcer;
+use crate::{announcing::Announcer, unsent::Unsent};
 
 /// Makes the records of one kind.
 pub(crate) enum Renderer {
@@ -15,17 +14,6 @@ pub(crate) enum Renderer {
     Lifecycle(Box<LifecycleEvents>),
     /// Announcements, with URLs that are signed now.
     Announcements(Box<Announcer>),
-}
-
-/// Why there is no record to send.
-#[derive(Debug)]
-pub(crate) enum Unsent {
-    /// It cannot be made, now or later: a person should look.
-    Broken(String),
-    /// Nobody wants it any more, for this reason.
-    Unwanted(&'static str),
-    /// It cannot be made now.
-    NotNow(BoxError),
 }
 
 impl Renderer {
