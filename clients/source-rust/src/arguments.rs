@@ -17,7 +17,7 @@ pub struct Arguments {
     /// The topic of requests.
     #[arg(long, env = "TOPIC", default_value = "platform.export.requests")]
     pub topic: String,
-    /// The consumer group; replicas share it. Default: the application's name and `-source`.
+    /// The consumer group; replicas share it. Default: the application's name.
     #[arg(long, env = "GROUP")]
     pub group: Option<String>,
     /// A property of the Kafka client (librdkafka), such as `security.protocol=ssl`; may be given several times.

@@ -24,7 +24,7 @@ pub struct Settings {
     pub brokers: String,
     /// The topic of requests. Default: `platform.export.requests`.
     pub topic: String,
-    /// The consumer group; replicas of your application share it. Default: `{application}-source`.
+    /// The consumer group; replicas of your application share it. Default: the application's name.
     pub group: String,
     /// Further properties of librdkafka, such as those for TLS and SASL; they win over what is set here.
     pub kafka: BTreeMap<String, String>,
@@ -64,7 +64,7 @@ impl Settings {
         Self {
             brokers: brokers.into(),
             topic: "platform.export.requests".to_owned(),
-            group: format!("{application}-source"),
+            group: application.clone(),
             kafka: BTreeMap::new(),
             internal_url: internal_url.into(),
             credentials,
