@@ -54,6 +54,13 @@ async fn the_demo_application_is_verified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s0_tus_the_demo_application_is_verified_when_its_uploads_are_resumed() {
+    let further = [("RESUMABLE", "true")];
+    let others = verify("inventory-source", "packages", r#"{"section": "libs"}"#, &further).await;
+    assert_eq!(others, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_sql_source_is_verified() {
     let database = TestDatabase::create().await.unwrap();
     database.connect().await.unwrap().batch_execute(TABLE).await.unwrap();
