@@ -87,3 +87,12 @@ pub use {
     source::Source,
     stop::stop_signal,
 };
+
+/// The programs that the pages show are compiled with the tests.
+#[cfg(all(doctest, feature = "clap"))]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/source-applications.md")]
+    struct Guide;
+}
