@@ -11,6 +11,7 @@ use std::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -132,7 +133,16 @@ pub struct ClientCredentials {
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
-    expires_in: Option<u64>,
+    /// Seconds: a number by the standard, a text of some issuers.
+    expires_in: Option<Value>,
+}
+
+impl Granted {
+    fn good_for(&self) -> Duration {
+        let seconds = self.expires_in.as_ref();
+        let seconds = seconds.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));
+        seconds.map_or(TOKEN_USE, Duration::from_secs).min(LONGEST_TOKEN_USE)
+    }
 }
 
 impl ClientCredentials {
@@ -184,8 +194,7 @@ impl TokenProvider for ClientCredentials {
                 return Ok(token.clone());
             }
             let granted = self.fetch().await?;
-            let good_for = granted.expires_in.map_or(TOKEN_USE, Duration::from_secs).min(LONGEST_TOKEN_USE);
-            let until = Instant::now() + good_for.saturating_sub(TOKEN_MARGIN);
+            let until = Instant::now() + granted.good_for().saturating_sub(TOKEN_MARGIN);
             *current = Some((granted.access_token.clone(), until));
             Ok(granted.access_token)
         })

@@ -142,7 +142,7 @@ impl Request {
     /// [`Undecodable`] says whether the request can be refused or there is none.
     pub fn decode(value: &[u8]) -> Result<Self, Undecodable> {
         let event: Event =
-            serde_json::from_slice(value).map_err(|error| Undecodable::NotARequest(error.to_string()))?;
+            serde_json::from_slice(value).map_err(|error| Undecodable::NotARequest(without_data(&error)))?;
         if event.kind != TYPE {
             return Err(Undecodable::NotARequest("it is of another type".to_owned()));
         }
@@ -164,6 +164,15 @@ impl Request {
             identity: Identity(asked.identity),
         };
         if format.is_none() { Err(Undecodable::Format(Box::new(request))) } else { Ok(request) }
+    }
+}
+
+/// What is wrong, for logs. The value that is wrong may be a customer's.
+fn without_data(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.split_once(": "), text.rsplit_once(", expected ")) {
+        (Some((what, _)), Some((_, expected))) => format!("{what}, expected {expected}"),
+        _ => text,
     }
 }
 
@@ -222,6 +231,19 @@ mod tests {
         let mut pdf = event();
         pdf["data"]["resource_request"]["format"] = json!("pdf");
         assert!(matches!(decode(&pdf), Err(Undecodable::Format(_))));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_record_does_not_tell_its_data() {
+        for (field, wrong) in [("filters", json!("hunter2, expected")), ("format", json!({"hunter2": 1}))] {
+            let mut event = event();
+            event["data"]["resource_request"][field] = wrong;
+            let error = decode(&event).unwrap_err().to_string();
+            assert!(error.contains("invalid type") && !error.contains("hunter2"), "{error}");
+        }
+        let mut event = event();
+        event.as_object_mut().unwrap().remove("redhatorgid");
+        assert!(decode(&event).unwrap_err().to_string().contains("redhatorgid"));
     }
 
     #[test]
