@@ -1,159 +1,22 @@
 //! One request, how its posts are met, and what came of it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{content::Content, request::Request, upload::Upload};
+use super::{
+    content::Content,
+    post::{Attempt, Body, ErrorReport, Head},
+    request::Request,
+    script::{Behaviour, Script},
+    upload::Upload,
+};
 
 /// Most posts of one case; an application that sends again without a pause would fill the memory.
 const MAX_ATTEMPTS: usize = 1000;
 /// Most resumable uploads of one case. Each is a file.
 const MAX_UPLOADS: usize = 50;
-
-/// How one post is met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Behaviour {
-    /// As the platform does.
-    Platform,
-    /// With this status, and seconds in Retry-After.
-    Refuse(u16, Option<u64>),
-    /// Read slowly and answered late.
-    Slow,
-    /// Read to its middle; then the connection is broken.
-    Cut,
-    /// Read, and answered when the case is released.
-    Hold,
-}
-
-/// How the posts of one case are met, in their order.
-#[derive(Debug, Clone)]
-pub(crate) struct Script {
-    first: VecDeque<Behaviour>,
-    then: Behaviour,
-    due: bool,
-}
-
-impl Script {
-    /// As the platform does: an answer is due in time, once.
-    pub(crate) fn platform() -> Self {
-        Self { due: true, ..Self::first(&[]) }
-    }
-
-    /// These, then as the platform does.
-    pub(crate) fn first(behaviours: &[Behaviour]) -> Self {
-        Self { first: behaviours.iter().copied().collect(), then: Behaviour::Platform, due: false }
-    }
-
-    /// Always this.
-    pub(crate) fn always(behaviour: Behaviour) -> Self {
-        Self { first: VecDeque::new(), then: behaviour, due: false }
-    }
-
-    fn next(&mut self) -> Behaviour {
-        self.first.pop_front().unwrap_or(self.then)
-    }
-}
-
-/// The key of a post. A wrong one is not kept: it may be real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeySent {
-    /// The right one, once.
-    Right,
-    /// None.
-    Missing,
-    /// More than once.
-    Repeated,
-    /// Another one.
-    Wrong,
-    /// Beside a token.
-    BesideToken,
-}
-
-/// The head of a post.
-#[derive(Debug, Clone)]
-pub(crate) struct Head {
-    /// The header `x-rh-exports-psk`.
-    pub(crate) key: KeySent,
-    /// Whether the key stands in the URL.
-    pub(crate) key_in_url: bool,
-    /// The header.
-    pub(crate) content_type: Option<String>,
-    /// The header, in lower case; None for plain data.
-    pub(crate) content_encoding: Option<String>,
-    /// Sent in chunks, without a length, or in pieces.
-    pub(crate) chunked: bool,
-    /// The resumable upload that it adds to, and from which byte.
-    pub(crate) piece: Option<(Uuid, u64)>,
-}
-
-/// An error report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ErrorReport {
-    /// For the customer.
-    pub(crate) message: String,
-    /// Never zero.
-    pub(crate) code: i64,
-}
-
-impl ErrorReport {
-    /// Reads a report as the platform does (S0-19).
-    ///
-    /// # Errors
-    /// What is wrong, for people.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let body: Value =
-            serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
-        let message = body.get("message").and_then(Value::as_str).ok_or("it has no text `message`")?;
-        let code = body.get("error").or_else(|| body.get("code")).and_then(Value::as_i64);
-        match code {
-            None => Err("it has no integer `error`".to_owned()),
-            Some(0) => Err("its `error` is 0".to_owned()),
-            Some(code) => Ok(Self { message: message.to_owned(), code }),
-        }
-    }
-}
-
-/// What a post held.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// It was not looked at.
-    Unread,
-    /// Data.
-    Data(Content),
-    /// An error report, or what is wrong with it.
-    Report(Result<ErrorReport, String>),
-    /// It ended before its end.
-    Broken(String),
-    /// It was not in its encoding.
-    Undecodable(String),
-    /// It was larger than the platform takes by default.
-    TooLarge,
-    /// Nothing came for so long.
-    Stalled(Duration),
-}
-
-/// One post.
-#[derive(Debug, Clone)]
-pub(crate) struct Attempt {
-    /// When its head came.
-    pub(crate) arrived: Instant,
-    /// Its head.
-    pub(crate) head: Head,
-    /// When its body was whole.
-    pub(crate) received: Option<Instant>,
-    /// What it held.
-    pub(crate) body: Body,
-    /// When it was over.
-    pub(crate) ended: Option<Instant>,
-    /// What it was answered with; None when it was not.
-    pub(crate) status: Option<u16>,
-}
 
 /// What a source was settled with.
 #[derive(Debug, Clone, PartialEq, Eq)]

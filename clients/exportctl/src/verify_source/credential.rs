@@ -6,7 +6,7 @@ use actix_web::{
 };
 use percent_encoding::percent_decode_str;
 
-use super::case::KeySent;
+use super::post::KeySent;
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-rh-exports-psk");
 

@@ -14,8 +14,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    case::{Attempt, Behaviour, Body, Case, Head, Script},
+    case::Case,
+    post::{Attempt, Body, Head},
     request::Request,
+    script::{Behaviour, Script},
 };
 
 /// Most requests for other things that are remembered, and as many that name an export of ours.
@@ -164,7 +166,8 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify_source::case::{ErrorReport, KeySent, Settled};
+    use crate::verify_source::case::Settled;
+    use crate::verify_source::post::{ErrorReport, KeySent};
 
     #[tokio::test]
     async fn s0_47c_the_first_answer_counts_and_the_same_again_is_welcome() {

@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
-    case::{Body, ErrorReport},
     content,
+    post::{Body, ErrorReport},
     target::Action,
 };
 

@@ -22,10 +22,11 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{
-    case::{Behaviour, Head},
     credential::Credential,
     ledger::{Ledger, Stray},
+    post::Head,
     receive::{Expected, Pace, receive},
+    script::Behaviour,
     target::{Action, Target},
 };
 

@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use super::{
     arguments::Arguments,
-    case::{Body, Case, Script, Settled},
+    case::{Case, Settled},
     check::Check,
     kafka::{Kafka, Place},
     ledger::Ledger,
+    post::Body,
     report::{Finding, Report},
     request::{Record, Request},
+    script::Script,
 };
 
 /// Why the run cannot go on.

@@ -1,8 +1,9 @@
 //! How each post looked.
 
 use crate::verify_source::{
-    case::{Attempt, Body, Case, Head, KeySent},
+    case::Case,
     ledger::State,
+    post::{Attempt, Body, Head, KeySent},
     report::Finding,
     stage::seconds,
 };

@@ -1,10 +1,6 @@
 //! What became of resumable uploads (S0-tus).
 
-use crate::verify_source::{
-    case::{Attempt, Case},
-    ledger::State,
-    report::Finding,
-};
+use crate::verify_source::{case::Case, ledger::State, post::Attempt, report::Finding};
 
 /// Judges all of them, and closer those of the case whose answer was cut.
 pub(super) fn resumable(state: &State, cut: &[&Case]) -> Finding {

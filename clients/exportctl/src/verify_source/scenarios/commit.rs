@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::verify_source::{
-    case::{Behaviour, Script},
     check::Check,
     report::Finding,
+    script::{Behaviour, Script},
     stage::{Stage, Stop, seconds},
 };
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::verify_source::{
-    case::{Behaviour, Script},
     check::Check,
     ledger::State,
     report::Finding,
     request::Request,
+    script::{Behaviour, Script},
     stage::{Stage, Stop},
 };
 

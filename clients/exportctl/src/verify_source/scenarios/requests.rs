@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use crate::verify_source::{
     arguments::DataFormat,
-    case::{Case, Script, Settled},
+    case::{Case, Settled},
     check::Check,
     content::Content,
     report::Finding,
+    script::Script,
     stage::{Stage, Stop, seconds},
     wiring,
 };

@@ -17,9 +17,11 @@ use uuid::Uuid;
 
 use super::{Expected, InternalApi, Post, header_text, refuse};
 use crate::verify_source::{
-    case::{Behaviour, Body, Case, Head, Settled},
+    case::{Case, Settled},
+    post::{Body, Head},
     receive::{self, MAX_BYTES, Reading},
     request::random_id,
+    script::Behaviour,
     target::{Action, Target},
     upload::{Refusal, Upload},
 };

@@ -9,7 +9,7 @@ use actix_web::{
 
 use super::*;
 use crate::verify_source::{
-    case::Script, credential::Credential, ledger::Ledger, request::Request, server::InternalApi,
+    credential::Credential, ledger::Ledger, request::Request, script::Script, server::InternalApi,
 };
 
 const UPLOADED: &str = "[{\"n\": 1}]";
