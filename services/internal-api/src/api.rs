@@ -11,7 +11,6 @@ use service::{BoxError, Context, database::Connections, follow, metrics::Counter
 use store::{FollowedRegistry, Store, StoreError};
 
 use crate::{
-    resumable,
     settings::{DuplicateUploadStatus, Settings},
     tokens::Tokens,
     used_keys::UsedKeys,
@@ -65,7 +64,11 @@ impl Api {
             resumable_expiry: own.resumable_upload_expiry.as_time_delta(),
             resumable_pause: own.resumable_upload_pause.as_time_delta(),
             resumable_piece: own.resumable_upload_piece,
-            resumable_uploads: resumable::counter(context.metrics()),
+            resumable_uploads: context.metrics().counter(
+                "resumable_uploads_total",
+                "Resumable uploads, by what happened: begun, finished, terminated.",
+                ["what"],
+            ),
             max_upload_bytes: own.max_upload_bytes,
         };
         api.register(context);

@@ -7,11 +7,11 @@ use domain::{
     ByteSize,
     ids::{ExportId, ResourceId},
 };
-use receive::{DeliveryError, UploadError, in_customary_units};
+use receive::{UploadError, in_customary_units};
 use service::http::{self, HttpError};
 use store::StoreError;
 
-use crate::{api::Api, resumable::ResumableError, settings::DuplicateUploadStatus, target::SourcePath};
+use crate::settings::DuplicateUploadStatus;
 
 /// Why the body of a request does not come to its end.
 pub(crate) type BodyError = UploadError<http::BodyError>;
@@ -67,26 +67,7 @@ pub(crate) enum ApiError {
     #[error("the upload could not be noted")]
     Journal(#[source] blobs::JournalError),
     #[error(transparent)]
-    Resumable(#[from] ResumableError),
-    #[error(transparent)]
     Http(#[from] HttpError),
-}
-
-impl ApiError {
-    /// What a delivery for the source at `path` that failed is answered with.
-    pub(crate) fn of_delivery(api: &Api, path: SourcePath, error: DeliveryError<http::BodyError>) -> Self {
-        match error {
-            DeliveryError::NoExport => Self::NoExport(path.export_id),
-            DeliveryError::NoResource => Self::NoResource(path.resource_id),
-            DeliveryError::AlreadyProcessed => Self::AlreadyProcessed(api.duplicate_upload_status),
-            DeliveryError::TooLarge(limit) => Self::TooLarge(limit),
-            DeliveryError::LeaseLost => Self::LeaseLost,
-            DeliveryError::Body(error) => Self::Body(error),
-            DeliveryError::Store(error) => Self::Store(error),
-            DeliveryError::Storage(error) => Self::Storage(error),
-            DeliveryError::Journal(error) => Self::Journal(error),
-        }
-    }
 }
 
 impl From<ApiError> for HttpError {
@@ -120,7 +101,6 @@ impl From<ApiError> for HttpError {
             ApiError::Storage(source) if source.is_transient() => Self::unavailable(source),
             ApiError::Storage(source) => Self::internal(source),
             ApiError::Journal(source) => Self::unavailable(source),
-            ApiError::Resumable(error) => error.into(),
             ApiError::Http(error) => error,
         }
     }

@@ -46,12 +46,12 @@ pub async fn serve(context: &Context, settings: Settings) -> Result<SocketAddr, 
     let (listen, http_settings) = (settings.internal_api.listen, settings.internal_api.http.clone());
     let api = web::Data::new(Api::new(context, settings)?);
     api.follow_registry(context).await;
-    used_keys::write_down(context, &api);
+    api.used_keys.write_down(context, &api.store);
     api.tokens.keep_keys(context);
-    let asked = api.clone();
+    let (asked, document) = (api.clone(), openapi::document());
     let routes = move |app: &mut web::ServiceConfig| {
         app.app_data(api.clone());
-        routes::add(app);
+        routes::add(app, &document);
     };
     let before_body = move |app: &mut web::ServiceConfig| {
         app.app_data(asked.clone());

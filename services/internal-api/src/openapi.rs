@@ -6,8 +6,9 @@ use utoipa::{
 };
 
 use crate::{
-    registry, report, resumable, routes,
-    routes::{BASE_PATHS, SOURCE_FIRST},
+    registry, report, resumable,
+    routes::{self, BASE_PATHS},
+    target::SOURCE_FIRST,
     upload,
 };
 

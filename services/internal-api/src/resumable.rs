@@ -28,36 +28,16 @@ use actix_web::{
     middleware::DefaultHeaders,
     web::{self, ServiceConfig},
 };
-use service::metrics::{Counter, Metrics};
 
-pub(crate) use self::error::ResumableError;
 use self::{
     append::append_to_upload,
     before_body::{may_append, may_begin},
     begin::begin_resumable_upload,
+    headers::VERSION,
     inspect::{resumable_offset, resumable_options},
     terminate::terminate_upload,
 };
-use crate::routes::SOURCE_FIRST;
-
-/// The version of the protocol.
-const VERSION: &str = "1.0.0";
-
-/// The parts of the protocol beyond its core.
-const EXTENSIONS: &str =
-    "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration";
-
-/// What a body of data calls itself.
-const MEDIA_TYPE: &str = "application/offset+octet-stream";
-
-/// Counts resumable uploads by what became of them.
-pub(crate) fn counter(metrics: &Metrics) -> Counter<1> {
-    metrics.counter(
-        "resumable_uploads_total",
-        "Resumable uploads, by what happened: begun, finished, terminated.",
-        ["what"],
-    )
-}
+use crate::target::SOURCE_FIRST;
 
 /// Adds the routes: where uploads are begun, and below that where they go on.
 pub(crate) fn add(scope: Scope) -> Scope {

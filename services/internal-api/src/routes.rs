@@ -3,23 +3,19 @@
 use actix_web::web::{self, ServiceConfig};
 use service::http;
 
-use crate::{may_upload, openapi, registry, report, resumable, upload};
+use crate::{may_upload, registry, report, resumable, target::SOURCE_FIRST, upload};
 
 /// Where the API lives.
 pub(crate) const BASE_PATHS: [&str; 2] = ["/app/export/v1", "/internal/export/v1"];
 
-/// The order that clients of today use.
-pub(crate) const SOURCE_FIRST: &str = "/{export_id}/{application}/{resource_id}";
-
-/// Adds all routes.
-pub(crate) fn add(app: &mut ServiceConfig) {
-    let document = openapi::document();
+/// Adds all routes; `document` describes them.
+pub(crate) fn add(app: &mut ServiceConfig, document: &str) {
     for base in BASE_PATHS {
         let mut scope = web::scope(base)
             .service(web::resource("/ping").get(ping))
             .service(web::resource("/registry").get(registry::registry))
             .service(web::resource("/registry/{application}").get(registry::registered_application))
-            .service(http::openapi(document.clone()));
+            .service(http::openapi(document.to_owned()));
         for path in upload_paths() {
             scope = scope.service(web::resource(path).route(web::post().to(upload::upload)));
         }
@@ -28,7 +24,7 @@ pub(crate) fn add(app: &mut ServiceConfig) {
         }
         app.service(resumable::add(scope));
     }
-    app.service(http::openapi(document));
+    app.service(http::openapi(document.to_owned()));
 }
 
 /// Adds the routes of what is answered before a body comes.

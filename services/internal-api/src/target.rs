@@ -13,6 +13,9 @@ use store::AnswerTarget;
 
 use crate::{api::Api, application::CallingApplication, error::ApiError};
 
+/// A source in a path, in the order that clients of today use.
+pub(crate) const SOURCE_FIRST: &str = "/{export_id}/{application}/{resource_id}";
+
 /// Most characters of a wrong id that are repeated in the answer.
 const MAX_ECHOED_CHARS: usize = 64;
 

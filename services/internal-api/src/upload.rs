@@ -13,7 +13,7 @@ use bytes::Bytes;
 use domain::ResourceState;
 use futures_util::{Stream, TryStreamExt as _, future::Either};
 use receive::{DeliveryError, inflate};
-use service::http::{BodyLimits, BodyStream, ErrorBody};
+use service::http::{self, BodyLimits, BodyStream, ErrorBody};
 use store::AnswerOutcome;
 use tracing::Instrument as _;
 
@@ -64,7 +64,7 @@ pub(crate) async fn upload(
         ResourceState::Complete(known) => api.receiver.expect_same(known.uploaded(), body, limit).await,
         ResourceState::Failed(_) => Err(DeliveryError::AlreadyProcessed),
     };
-    delivered.map_err(|error| ApiError::of_delivery(&api, path, error))?;
+    delivered.map_err(|error| not_delivered(&api, path, error))?;
     Ok(HttpResponse::Accepted().content_type("text/plain; charset=utf-8").body("payload delivered"))
 }
 
@@ -111,6 +111,21 @@ pub(crate) fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, ApiEr
         b"" | b"identity" if another.is_none() => Ok(ContentCoding::Identity),
         b"gzip" | b"x-gzip" if another.is_none() => Ok(ContentCoding::Gzip),
         _ => Err(ApiError::UnknownEncoding),
+    }
+}
+
+/// What a delivery for the source at `path` that failed is answered with.
+pub(crate) fn not_delivered(api: &Api, path: SourcePath, error: DeliveryError<http::BodyError>) -> ApiError {
+    match error {
+        DeliveryError::NoExport => ApiError::NoExport(path.export_id),
+        DeliveryError::NoResource => ApiError::NoResource(path.resource_id),
+        DeliveryError::AlreadyProcessed => ApiError::AlreadyProcessed(api.duplicate_upload_status),
+        DeliveryError::TooLarge(limit) => ApiError::TooLarge(limit),
+        DeliveryError::LeaseLost => ApiError::LeaseLost,
+        DeliveryError::Body(error) => ApiError::Body(error),
+        DeliveryError::Store(error) => ApiError::Store(error),
+        DeliveryError::Storage(error) => ApiError::Storage(error),
+        DeliveryError::Journal(error) => ApiError::Journal(error),
     }
 }
 

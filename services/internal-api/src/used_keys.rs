@@ -2,26 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use actix_web::web;
 use chrono::{DateTime, Utc};
 use domain::ids::KeyId;
 use service::{
     BoxError, Context,
     worker::{Outcome, Worker},
 };
-
-use crate::api::Api;
+use store::Store;
 
 /// How often the database is told which keys were used.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 
 /// Uses that are not in the database yet: the last one of each key.
-#[derive(Debug, Default)]
-pub(crate) struct UsedKeys(Mutex<BTreeMap<KeyId, DateTime<Utc>>>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UsedKeys(Arc<Mutex<BTreeMap<KeyId, DateTime<Utc>>>>);
 
 impl UsedKeys {
     pub(crate) fn note(&self, key: KeyId, now: DateTime<Utc>) {
@@ -36,26 +34,26 @@ impl UsedKeys {
         }
     }
 
+    /// Starts the loop that tells the database. What is not written yet is lost with the process.
+    pub(crate) fn write_down(&self, context: &Context, store: &Store) {
+        let (used_keys, store) = (self.clone(), store.clone());
+        Worker::new("used-keys", WRITE_EVERY).start(context, move || {
+            let (used_keys, store) = (used_keys.clone(), store.clone());
+            async move {
+                let used = used_keys.take();
+                if !used.is_empty() {
+                    let written = store.note_keys_used(used.clone()).await;
+                    written.inspect_err(|_| used_keys.give_back(used))?;
+                }
+                Ok::<_, BoxError>(Outcome::Idle)
+            }
+        });
+    }
+
     /// Takes what was noted, in the order of the ids.
-    pub(crate) fn take(&self) -> Vec<(KeyId, DateTime<Utc>)> {
+    fn take(&self) -> Vec<(KeyId, DateTime<Utc>)> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
-}
-
-/// Starts the loop that tells the database. What is not written yet is lost with the process.
-pub(crate) fn write_down(context: &Context, api: &web::Data<Api>) {
-    let api = api.clone();
-    Worker::new("used-keys", WRITE_EVERY).start(context, move || {
-        let api = api.clone();
-        async move {
-            let used = api.used_keys.take();
-            if !used.is_empty() {
-                let written = api.store.note_keys_used(used.clone()).await;
-                written.inspect_err(|_| api.used_keys.give_back(used))?;
-            }
-            Ok::<_, BoxError>(Outcome::Idle)
-        }
-    });
 }
 
 #[cfg(test)]

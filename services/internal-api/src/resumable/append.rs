@@ -7,8 +7,8 @@ use actix_web::{
 use service::http::{BodyLimits, ErrorBody};
 
 use super::{
-    ResumableError,
     appending::Appending,
+    error::ResumableError,
     headers, limit,
     pieces::append,
     upload_path::{UploadPath, find_source},

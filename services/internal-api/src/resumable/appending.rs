@@ -6,7 +6,7 @@ use domain::{ByteSize, CsvOptions, ids::UploadId};
 use futures_util::{Stream, TryStreamExt as _};
 use service::http::{BodyLimits, BodyStream};
 
-use super::{ResumableError, checksum::Checksum, cut_body::CutBody, headers};
+use super::{checksum::Checksum, cut_body::CutBody, error::ResumableError, headers};
 use crate::{error::BodyError, target::SourcePath};
 
 /// A request to add to an upload.

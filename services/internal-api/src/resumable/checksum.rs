@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::{ResumableError, headers};
+use super::{error::ResumableError, headers};
 
 /// Names of the algorithms, as clients are told them.
 pub(super) const ALGORITHMS: &str = "sha1,sha256";

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::time::timeout;
 
-use super::{ResumableError, checksum::Checksum};
+use super::{checksum::Checksum, error::ResumableError};
 use crate::error::{ApiError, BodyError};
 
 /// After so long without a byte, what has come of a piece is stored, and others may add to the upload: a connection

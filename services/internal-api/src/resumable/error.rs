@@ -4,6 +4,8 @@ use actix_web::http::StatusCode;
 use domain::ids::UploadId;
 use service::http::HttpError;
 
+use crate::error::ApiError;
+
 /// See the protocol for the statuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResumableError {
@@ -58,5 +60,11 @@ impl From<ResumableError> for HttpError {
             ResumableError::Busy => Self::new(StatusCode::LOCKED, message),
             ResumableError::OtherChecksum => Self::new(checksum_mismatch(), message),
         }
+    }
+}
+
+impl From<ResumableError> for ApiError {
+    fn from(error: ResumableError) -> Self {
+        Self::Http(error.into())
     }
 }

@@ -8,7 +8,17 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 
-use super::{MEDIA_TYPE, ResumableError};
+use super::error::ResumableError;
+
+/// The version of the protocol.
+pub(super) const VERSION: &str = "1.0.0";
+
+/// The parts of the protocol beyond its core.
+pub(super) const EXTENSIONS: &str =
+    "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration";
+
+/// What a body of data calls itself.
+pub(super) const MEDIA_TYPE: &str = "application/offset+octet-stream";
 
 /// Longest `Upload-Metadata`, in bytes.
 const MAX_METADATA_BYTES: usize = 4096;

@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, http::header::CACHE_CONTROL, web};
 use service::http::ErrorBody;
 
 use super::{
-    EXTENSIONS, checksum, headers,
+    checksum,
+    headers::{self, EXTENSIONS},
     upload_path::{UploadPath, find_source, find_upload},
 };
 use crate::{

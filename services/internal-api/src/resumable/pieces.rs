@@ -13,16 +13,16 @@ use store::{
 };
 
 use super::{
-    ResumableError,
     appending::Appending,
     cut_body::{CutBody, Next},
+    error::ResumableError,
     folded, limit,
 };
 use crate::{
     api::Api,
     error::{ApiError, BodyError},
     target::SourcePath,
-    upload::refused,
+    upload::{not_delivered, refused},
 };
 
 /// How long a piece may be written at most without a sign of life of this process before another request may
@@ -153,7 +153,7 @@ where
     let (place, received) = (appending.path.place(), Received::from_bytes(piece.offset_bytes));
     let storing = store(api, appending, piece, body, &received);
     let stored = api.receiver.while_wanted(place, piece.attempt, lease(api), &received, storing).await;
-    let stored = stored.map_err(|error| ApiError::of_delivery(api, appending.path, error))?;
+    let stored = stored.map_err(|error| not_delivered(api, appending.path, error))?;
     if !matches!(stored, Ok(Some(_))) {
         api.receiver.abandon(piece.attempt).await;
     }
@@ -203,9 +203,8 @@ where
         let stored = Box::pin(api.blobs.put_piece(key, data, most, &journal, before)).await;
         stored.map(|(object, hash)| Stored { object, hash, changed: None })
     };
-    let stored = stored.map_err(|error| {
-        ApiError::of_delivery(api, appending.path, DeliveryError::of_put(error, appending.limit))
-    })?;
+    let stored = stored
+        .map_err(|error| not_delivered(api, appending.path, DeliveryError::of_put(error, appending.limit)))?;
     if whole {
         // Nothing of it counts before all of it has arrived as it should.
         body.check()?;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use service::http::ErrorBody;
 
 use super::{
-    ResumableError,
+    error::ResumableError,
     upload_path::{UploadPath, find_source},
 };
 use crate::{api::Api, application::CallingApplication, error::ApiError, target::SourcePath};

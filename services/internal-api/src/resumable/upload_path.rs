@@ -6,7 +6,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use domain::{Resource, ResourceState, ids::UploadId};
 use store::ResumableUpload;
 
-use super::{ResumableError, VERSION, headers};
+use super::{
+    error::ResumableError,
+    headers::{self, VERSION},
+};
 use crate::{
     api::Api,
     application::CallingApplication,
