@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Self
 
 import pytest
 
-from export_source import ApplicationKey, Metrics, SourceError, resources
+from export_source import ApplicationKey, Metrics, SourceError, Table, resources
 from export_source.answering import Answering, Function, Outcome, Stop
 from export_source.internal_api import InternalApi
 from export_source.metrics import REQUESTS, RETRIES, UPLOADED
@@ -95,7 +97,6 @@ def test_a_platform_that_is_away_is_waited_for(server: LocalServer, rig: Rig) ->
         (410, Outcome.ANSWERED_BEFORE),
         (413, Outcome.TOO_LARGE),
         (415, Outcome.REFUSED),
-        (302, Outcome.REFUSED),
     ],
 )
 def test_4xx_is_final(server: LocalServer, rig: Rig, status: int, outcome: Outcome) -> None:
@@ -210,3 +211,119 @@ def test_an_answer_that_fails_to_close_was_given_all_the_same(server: LocalServe
 def test_an_error_without_code_or_message_is_refused(code: int, message: str) -> None:
     with pytest.raises(ValueError, match="needs"):
         SourceError(code, message)
+
+
+@pytest.mark.parametrize(("code", "message"), [("404", "no"), (2**31, "no"), (404, {"no": 1}), (4.5, "no")])
+def test_an_error_that_the_platform_would_not_take_is_refused(code: int, message: str) -> None:
+    with pytest.raises(TypeError, match="needs"):
+        SourceError(code, message)
+
+
+def test_an_error_that_was_made_without_code_and_message_is_reported(server: LocalServer, rig: Rig) -> None:
+    class OwnError(SourceError):
+        def __init__(self, who: str) -> None:
+            self.who = who
+
+    def refuses(_: object) -> list[dict[str, object]]:
+        raise OwnError("me")
+
+    assert rig.answer(refuses) is Outcome.REPORTED
+    assert json.loads(server.calls[0].body)["error"] == 500
+
+
+def test_of_a_long_message_the_beginning_is_reported_s0_19(server: LocalServer, rig: Rig) -> None:
+    def refuses(_: object) -> list[dict[str, object]]:
+        raise SourceError(400, "ü" * 100_000)
+
+    assert rig.answer(refuses) is Outcome.REPORTED
+    message = json.loads(server.calls[0].body)["message"]
+    assert set(message) == {"ü"}
+    assert 1024 <= len(message.encode()) < 64 * 1024
+
+
+def test_a_redirect_by_what_stands_before_the_platform_is_waited_for(server: LocalServer, rig: Rig) -> None:
+    server.answers = [Answer(302, headers={"location": "https://login.invalid/"}), Answer(304), Answer(202)]
+    assert rig.answer(rows) is Outcome.UPLOADED
+    assert len(server.calls) == 3
+
+
+def test_a_reply_that_cannot_be_read_is_asked_for_again(server: LocalServer, rig: Rig) -> None:
+    server.answers = [Answer(200, b"no gzip", {"content-encoding": "gzip"}), Answer(202)]
+    assert rig.answer(rows) is Outcome.UPLOADED
+    assert [call.path.rsplit("/", 1)[1] for call in server.calls] == ["upload", "upload"]
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, StopIteration])
+@pytest.mark.parametrize("when", ["called", "read", "closed"])
+def test_what_is_raised_is_reported_whatever_it_is(
+    server: LocalServer, rig: Rig, raised: type[BaseException], when: str
+) -> None:
+    class Rows:
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> dict[str, object]:
+            raise raised if when == "read" else OSError
+
+        def close(self) -> None:
+            raise raised
+
+    def fails(_: object) -> Rows:
+        if when == "called":
+            raise raised
+        return Rows()
+
+    # The end of an iterator is told so.
+    whole = when == "read" and raised is StopIteration
+    assert rig.answer(fails) is (Outcome.UPLOADED if whole else Outcome.REPORTED)
+
+
+@pytest.mark.parametrize("own", [lambda: str(1 / 0), lambda: str(int("token"))])
+def test_credentials_that_fail_are_asked_again(server: LocalServer, rig: Rig, own: Callable[[], str]) -> None:
+    tries: list[object] = [own, own]
+
+    class Own:
+        def headers(self, _: object) -> dict[str, str]:
+            token = own() if tries and tries.pop() else "x"
+            return {"authorization": f"Bearer {token}"}
+
+        def refused(self) -> None:
+            pass
+
+    rig.api = InternalApi(server.url, "urn:app", Own())
+    assert rig.answer(rows) is Outcome.UPLOADED
+    assert rig.metrics.value(RETRIES, reason="credentials") == 2
+    rig.api.close()
+
+
+def test_a_key_file_that_is_empty_for_a_moment_sends_no_request(
+    server: LocalServer, rig: Rig, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("")
+    rig.api = InternalApi(server.url, "urn:app", ApplicationKey.from_file(file))
+
+    def fill() -> None:
+        while rig.metrics.value(RETRIES, reason="credentials") < 2:
+            time.sleep(0.01)
+        assert server.calls == []
+        file.write_text("new\n")
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    assert rig.answer(rows) is Outcome.UPLOADED
+    filling.join()
+    assert [call.headers["x-rh-exports-psk"] for call in server.calls] == ["new"]
+    rig.api.close()
+
+
+def test_an_upload_is_begun_when_there_is_data(server: LocalServer, rig: Rig) -> None:
+    connections: list[int] = []
+
+    def slow() -> Iterator[dict[str, object]]:
+        pool = rig.api._client._transport._pool  # type: ignore[attr-defined]
+        connections.append(len(pool.connections))
+        yield {"n": 1}
+
+    assert rig.answer(lambda _: Table(["n"], slow())) is Outcome.UPLOADED
+    assert connections == [0]

@@ -102,6 +102,9 @@ def test_bytes_pass_as_they_are_in_chunks_worth_sending() -> None:
     assert [len(chunk) for chunk in body_of(small, "csv").chunks] == [CHUNK_BYTES, 1]
     assert list(body_of(b"whole", "json").chunks) == [b"whole"]
     assert list(body_of([b"", b"a", b"b"], "json").chunks) == [b"ab"]
+    # The HTTP library copies what is left of a chunk with each packet.
+    large = list(body_of(b"x" * 50 * CHUNK_BYTES, "json").chunks)
+    assert [len(chunk) for chunk in large] == [CHUNK_BYTES] * 50
 
 
 def test_what_comes_slowly_is_sent_soon() -> None:

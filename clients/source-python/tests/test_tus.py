@@ -146,6 +146,17 @@ def test_where_pieces_are_not_taken_the_data_goes_up_in_one_request(
     assert server.calls[-1].body == some_bytes(3500)
 
 
+@pytest.mark.parametrize(
+    "created", [Answer(201), Answer(200), Answer(201, headers={"location": "http://host:port/x"})]
+)
+def test_where_it_is_not_said_how_to_go_on_the_data_goes_up_in_one_request(
+    server: LocalServer, api: InternalApi, created: Answer
+) -> None:
+    server.handle = lambda call: Answer(202) if call.path.endswith("/upload") else created
+    assert upload(api, some_bytes(3500)) == 202
+    assert server.calls[-1].body == some_bytes(3500)
+
+
 @pytest.mark.parametrize("status", [404, 410, 413])
 def test_what_the_last_piece_is_answered_with_is_the_answer(
     tus: TusServer, api: InternalApi, status: int

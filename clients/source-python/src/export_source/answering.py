@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import logging
 import threading
 import time
@@ -120,7 +121,7 @@ class Answering:
         while True:
             try:
                 reply = send()
-            except (httpx.TransportError, CredentialsError, UploadLostError) as error:
+            except (httpx.RequestError, CredentialsError, UploadLostError) as error:
                 self._pause(request, backoff.wait(), _reason(error))
                 continue
             if not is_temporary(reply.status):
@@ -133,7 +134,9 @@ class Answering:
         try:
             chunks = self._counted(body.chunks)
             if not self._resumable:
-                return self._api.upload(request, body.content_type, chunks)
+                # Before the upload is begun: the platform gives up one in which nothing moves for 30 s.
+                first = list(itertools.islice(chunks, 1))
+                return self._api.upload(request, body.content_type, itertools.chain(first, chunks))
             pause = lambda seconds, reason: self._pause(request, seconds, reason)  # noqa: E731
             return ResumableUpload(self._api, request, pause).send(body.content_type, chunks)
         finally:
@@ -154,15 +157,16 @@ class Answering:
             return call()
         except SourceError:
             raise
-        # A function that calls sys.exit would end its thread only, and its request would stay open.
-        except (Exception, SystemExit) as error:
+        # Also what is no Exception, as of sys.exit and of cancelled tasks: it would end this thread only,
+        # and the request would stay open.
+        except BaseException as error:
             raise _FunctionError(error) from error
 
     @staticmethod
     def _close(request: Request, body: Body) -> None:
         try:
             body.close()
-        except Exception:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001
             # The data may have arrived whole.
             _log.exception("the function failed when it was closed", extra=_fields(request))
 

@@ -96,13 +96,14 @@ def _checked_bytes(chunks: Iterable[object]) -> Iterator[bytes]:
 
 
 def coalesced(pieces: Iterable[bytes], clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
-    """Join small pieces into chunks worth sending. What comes slowly is not held back for long."""
+    """Give chunks worth sending: small pieces joined, large ones cut. What is slow is not held for long."""
     chunk, sent_at = bytearray(), clock()
     for piece in pieces:
-        chunk += piece
-        if chunk and (len(chunk) >= CHUNK_BYTES or clock() - sent_at >= FLUSH_SECONDS):
-            yield bytes(chunk)
-            chunk, sent_at = bytearray(), clock()
+        for at in range(0, len(piece), CHUNK_BYTES):
+            chunk += piece[at : at + CHUNK_BYTES]
+            if len(chunk) >= CHUNK_BYTES or clock() - sent_at >= FLUSH_SECONDS:
+                yield bytes(chunk)
+                chunk, sent_at = bytearray(), clock()
     if chunk:
         yield bytes(chunk)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import httpx
 
-from export_source.credentials import Credentials
+from export_source.credentials import Credentials, CredentialsError
 from export_source.errors import ConfigurationError
 from export_source.request import Request
 from export_source.retries import parse_retry_after
@@ -18,6 +19,13 @@ CONNECT_SECONDS = 5.0
 
 SILENCE_SECONDS = 120.0
 """How long the platform may take to go on reading, or to answer after the last byte."""
+
+LONGEST_MESSAGE_BYTES = 4096
+"""Of a report. The platform refuses reports of more than 64 KiB, and keeps 1,024 bytes of the message."""
+
+LONGEST_TEXT_BYTES = 64 * 1024
+TEXT_SECONDS = 5.0
+"""How much of a reply's text is read, and for how long: who knows what stands before the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class InternalApi:
 
         Raises:
             CredentialsError: when there are none for now.
-            httpx.TransportError: when the connection broke; the source is still open then.
+            httpx.RequestError: when the connection broke; the source is still open then.
             Exception: what ``chunks`` raises. The platform sees a broken body and keeps nothing of it.
 
         """
@@ -81,7 +89,8 @@ class InternalApi:
     def report(self, request: Request, code: int, message: str) -> Reply:
         """Say why there is no data. Raises as `upload`."""
         # What a message quotes may hold half a surrogate pair, which no JSON text may.
-        message = message.encode("utf-8", "replace").decode()
+        beginning = message.encode("utf-8", "replace")[:LONGEST_MESSAGE_BYTES]
+        message = beginning.decode("utf-8", "ignore")
         return self.send("POST", self.path(request, "error"), json={"message": message, "error": code})
 
     def path(self, request: Request, action: str) -> str:
@@ -99,20 +108,35 @@ class InternalApi:
         json: object | None = None,
     ) -> Reply:
         """Send any call below the base; ``path`` is percent-encoded already. Raises as `upload`."""
-        authentication = self._credentials.headers(self._client)
-        url = str(self._base).rstrip("/") + path
-        response = self._client.request(
-            method, url, headers=(headers or {}) | authentication, content=content, json=json
-        )
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            self._credentials.refused()
-        return Reply(
-            response.status_code,
-            parse_retry_after(response.headers.get("retry-after")),
-            response.text[:200],
-            response.headers,
-        )
+        url, sent = str(self._base).rstrip("/") + path, (headers or {}) | self._authentication()
+        with self._client.stream(method, url, headers=sent, content=content, json=json) as response:
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                self._credentials.refused()
+            return Reply(
+                response.status_code,
+                parse_retry_after(response.headers.get("retry-after")),
+                _text(response)[:200],
+                response.headers,
+            )
+
+    def _authentication(self) -> dict[str, str]:
+        try:
+            return self._credentials.headers(self._client)
+        except CredentialsError:
+            raise
+        except Exception as error:
+            # They may be the user's own class. Its text may hold what is secret.
+            raise CredentialsError(f"no credentials: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def _text(response: httpx.Response) -> str:
+    text, end = bytearray(), time.monotonic() + TEXT_SECONDS
+    for chunk in response.iter_bytes():
+        text += chunk
+        if len(text) >= LONGEST_TEXT_BYTES or time.monotonic() >= end:
+            break
+    return text.decode("utf-8", "replace")

@@ -28,7 +28,8 @@ _TEMPORARY = frozenset(
 
 def is_temporary(status: int) -> bool:
     """Tell whether the same answer may be taken later."""
-    return status >= 500 or status in _TEMPORARY
+    # Redirects are of something before the platform, which has none, and are mended there.
+    return status >= 500 or 300 <= status < 400 or status in _TEMPORARY
 
 
 class Backoff:

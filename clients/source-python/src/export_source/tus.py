@@ -70,9 +70,9 @@ class ResumableUpload:
         # Before the creation: what fails at once leaves no upload behind.
         first = next(pieces)
         created = self._create(content_type)
-        if created.status in _NOT_IN_PIECES:
-            # A platform that knows no pieces, or takes none of this source. The answer to the data itself
-            # tells that from an export that is gone: no request is dropped for want of a path.
+        if created.status in _NOT_IN_PIECES or (created.status < 300 and self._path is None):
+            # A platform that knows no pieces, takes none of this source, or does not say where. The answer to
+            # the data itself tells that from an export that is gone: no request is dropped for want of one.
             rest = (piece for piece, _ in itertools.chain([first], pieces))
             return self._api.upload(self._request, content_type, rest)
         if self._path is None:
@@ -91,7 +91,8 @@ class ResumableUpload:
         location = reply.headers.get("location")
         if reply.status == httpx.codes.CREATED and location is not None:
             # Only the path counts: the key must not go wherever a header says.
-            self._path = httpx.URL(f"http://platform{path}").join(location).raw_path.decode("ascii")
+            with contextlib.suppress(httpx.InvalidURL):
+                self._path = httpx.URL(f"http://platform{path}").join(location).raw_path.decode("ascii")
         return reply
 
     def _send_piece(self, start: int, piece: bytes, is_last: bool) -> tuple[int, Reply]:
@@ -129,7 +130,7 @@ class ResumableUpload:
         while True:
             try:
                 reply = call()
-            except (httpx.TransportError, CredentialsError) as error:
+            except (httpx.RequestError, CredentialsError) as error:
                 self._pause(backoff.wait(), type(error).__name__)
                 continue
             if not is_temporary(reply.status):
@@ -139,7 +140,7 @@ class ResumableUpload:
     def _try(self, method: str, headers: dict[str, str], content: bytes) -> Reply | None:
         try:
             return self._api.send(method, self._path or "", headers=headers, content=content)
-        except (httpx.TransportError, CredentialsError) as error:
+        except (httpx.RequestError, CredentialsError) as error:
             _log.debug("a piece did not go through: %s", type(error).__name__)
             return None
 
