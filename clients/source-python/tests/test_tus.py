@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import base64
 import random
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_source import ApplicationKey
+from export_source import ApplicationKey, Metrics, SourceError
+from export_source.answering import Answering, Function, Outcome, Stop
+from export_source.body import CHUNK_BYTES
 from export_source.errors import StoppedError
 from export_source.internal_api import InternalApi
 from export_source.tus import ResumableUpload, UploadLostError, in_pieces
@@ -187,3 +191,100 @@ def test_pieces_are_the_chunks_and_only_the_last_may_be_short(chunks: list[bytes
     assert [is_last for _, is_last in pieces] == [False] * (len(pieces) - 1) + [True]
     assert all(len(piece) == size for piece, _ in pieces[:-1])
     assert len(pieces[-1][0]) <= size
+
+
+def test_slow_data_does_not_wait_for_a_full_piece() -> None:
+    times = iter(range(0, 1000, 4))
+    chunks = [b"a", b"", b"", b"", b"", b"", b"", b"b", b"c"]
+    pieces = list(in_pieces(iter(chunks), 100, lambda: next(times)))
+    assert pieces[0] == (b"a", False)
+    assert b"".join(piece for piece, _ in pieces) == b"abc"
+    assert pieces[-1][1]
+
+
+def answering(api: InternalApi, function: Function, stop: Stop | None = None) -> Answering:
+    return Answering(function, api, Metrics(), stop or Stop(), resumable=True)
+
+
+def test_what_a_slow_function_has_given_is_sent_while_it_is_waited_for(
+    tus: TusServer, api: InternalApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export_source.tus.LONGEST_HELD_SECONDS", 0.05)
+    monkeypatch.setattr("export_source.ahead.LOOK_SECONDS", 0.01)
+
+    def slow(_: object) -> Iterator[bytes]:
+        for n in range(1, 4):
+            yield b"x" * CHUNK_BYTES
+            end = time.monotonic() + 20
+            # Nothing else is given until this has arrived.
+            while len(tus.kept) < n * CHUNK_BYTES:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+    assert answering(api, slow).answer(a_request()) is Outcome.UPLOADED
+    assert tus.kept == b"x" * 3 * CHUNK_BYTES
+    assert tus.length == len(tus.kept)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_function_is_called_read_and_closed_on_one_thread(
+    server: LocalServer, tus: TusServer, api: InternalApi, refused: bool
+) -> None:
+    threads: list[object] = []
+
+    def rows(_: object) -> Iterator[bytes]:
+        threads.append(threading.current_thread())
+        try:
+            for _ in range(200):
+                yield b"x" * CHUNK_BYTES
+        finally:
+            threads.append(threading.current_thread())
+
+    if refused:
+        server.handle = lambda _: Answer(410)
+    outcome = answering(api, rows).answer(a_request())
+    assert outcome is (Outcome.ANSWERED_BEFORE if refused else Outcome.UPLOADED)
+    assert len(threads) == 2
+    assert threads[0] is threads[1]
+
+
+@pytest.mark.parametrize("raised", [SourceError(403, "no"), OSError("no"), KeyboardInterrupt()])
+def test_a_function_that_fails_on_the_way_ends_its_upload(
+    server: LocalServer, tus: TusServer, api: InternalApi, raised: BaseException
+) -> None:
+    def fails(_: object) -> Iterator[bytes]:
+        for _ in range(200):
+            yield b"x" * CHUNK_BYTES
+        raise raised
+
+    uploads = server.handle
+    server.handle = lambda call: Answer(202) if call.path.endswith("/error") else uploads(call)
+    assert answering(api, fails).answer(a_request()) is Outcome.REPORTED
+    assert tus.ended
+
+
+def test_a_stop_does_not_wait_for_a_function_that_gives_nothing(
+    tus: TusServer, api: InternalApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export_source.tus.LONGEST_HELD_SECONDS", 0.05)
+    monkeypatch.setattr("export_source.ahead.LOOK_SECONDS", 0.01)
+    stop, go_on = Stop(), threading.Event()
+
+    def hangs(_: object) -> Iterator[bytes]:
+        yield b"x" * CHUNK_BYTES
+        go_on.wait(20)
+        yield b"x"
+
+    outcomes: list[Outcome] = []
+    answers = answering(api, hangs, stop)
+    thread = threading.Thread(target=lambda: outcomes.append(answers.answer(a_request())))
+    thread.start()
+    while not tus.kept:
+        time.sleep(0.01)
+    stop.hard.set()
+    while not tus.ended:
+        time.sleep(0.01)
+    assert not go_on.is_set()
+    go_on.set()
+    thread.join(20)
+    assert outcomes == [Outcome.ABANDONED]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import httpx
 
-from export_source.body import Answer, Body, body_of
+from export_source.ahead import ReadAhead
+from export_source.body import Answer, Body, body_of, content_type_of
 from export_source.credentials import CredentialsError
 from export_source.errors import SourceError, StoppedError
 from export_source.internal_api import InternalApi, Reply
@@ -130,21 +132,37 @@ class Answering:
 
     def _upload(self, request: Request) -> Reply:
         """Ask the function, anew for each try: a body that was sent halfway cannot be sent again."""
+        content_type = content_type_of(request.format)
+        if self._resumable:
+            return self._upload_in_pieces(request, content_type)
+        with contextlib.closing(self._read(request)) as read:
+            chunks = self._counted(read)
+            # Before the upload is begun: the platform gives up one in which nothing moves for 30 s.
+            first = list(itertools.islice(chunks, 1))
+            return self._api.upload(request, content_type, itertools.chain(first, chunks))
+
+    def _upload_in_pieces(self, request: Request, content_type: str) -> Reply:
+        pause = lambda seconds, reason: self._pause(request, seconds, reason)  # noqa: E731
+        # Pieces are sent while the function is waited for.
+        ahead = ReadAhead(lambda: self._read(request))
+        try:
+            chunks = self._counted(ahead.chunks())
+            return ResumableUpload(self._api, request, pause).send(content_type, chunks)
+        finally:
+            ahead.end()
+
+    def _read(self, request: Request) -> Generator[bytes]:
+        """Ask the function, and give its data."""
         body = self._guarded(lambda: body_of(self._function(request), request.format))
         try:
-            chunks = self._counted(body.chunks)
-            if not self._resumable:
-                # Before the upload is begun: the platform gives up one in which nothing moves for 30 s.
-                first = list(itertools.islice(chunks, 1))
-                return self._api.upload(request, body.content_type, itertools.chain(first, chunks))
-            pause = lambda seconds, reason: self._pause(request, seconds, reason)  # noqa: E731
-            return ResumableUpload(self._api, request, pause).send(body.content_type, chunks)
+            while (chunk := self._guarded(lambda: next(body.chunks, None))) is not None:
+                yield chunk
         finally:
             self._close(request, body)
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Count what is sent, and end it when the application must end."""
-        while (chunk := self._guarded(lambda: next(chunks, None))) is not None:
+        for chunk in chunks:
             if self._stop.hard.is_set():
                 raise StoppedError
             self._metrics.add(UPLOADED, len(chunk))

@@ -21,11 +21,15 @@ FLUSH_SECONDS = 5.0
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
 
+def content_type_of(format: str) -> str:
+    """Give the media type of a format; of one that the library does not know, that of any bytes."""
+    return CONTENT_TYPES.get(format, "application/octet-stream")
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """An upload that was begun to be read."""
 
-    content_type: str
     chunks: Iterator[bytes]
     close: Callable[[], None]
     """Ends what the function returned, so that it can let go of cursors and files."""
@@ -45,14 +49,14 @@ def body_of(answer: Answer, format: str) -> Body:
     if isinstance(answer, Table):
         return _of_rows(answer.rows, format, list(answer.columns), _closer(answer.rows))
     if isinstance(answer, bytes):
-        return _of_bytes(iter([answer]), format, _closer(answer))
+        return _of_bytes(iter([answer]), _closer(answer))
     if isinstance(answer, str | Mapping) or not isinstance(answer, Iterable):
         raise TypeError(f"the answer is neither rows nor bytes but {type(answer).__name__}")
     iterator: Iterator[object] = iter(answer)
     first = list(_first(iterator))
     whole = chain(first, iterator)
     if first and isinstance(first[0], bytes | bytearray | memoryview):
-        return _of_bytes(whole, format, _closer(iterator))
+        return _of_bytes(whole, _closer(iterator))
     return _of_rows(whole, format, None, _closer(iterator))
 
 
@@ -73,12 +77,11 @@ def _of_rows(
     else:
         close()
         raise SourceError(400, "this format is not supported; there are: csv, json")
-    return Body(CONTENT_TYPES[format], coalesced(chunks), close)
+    return Body(coalesced(chunks), close)
 
 
-def _of_bytes(chunks: Iterable[object], format: str, close: Callable[[], None]) -> Body:
-    content_type = CONTENT_TYPES.get(format, "application/octet-stream")
-    return Body(content_type, coalesced(_checked_bytes(chunks)), close)
+def _of_bytes(chunks: Iterable[object], close: Callable[[], None]) -> Body:
+    return Body(coalesced(_checked_bytes(chunks)), close)
 
 
 def _checked(rows: Iterable[object]) -> Iterator[Row]:

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -20,6 +21,10 @@ from export_source.request import Request
 from export_source.retries import Backoff, is_temporary
 
 PIECE_BYTES = 8 * 1024 * 1024
+
+LONGEST_HELD_SECONDS = 15.0
+"""Slow data does not wait for a full piece: the platform forgets an upload that is not continued, and shows
+the customer how far it is."""
 
 _NOT_IN_PIECES = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 
@@ -162,13 +167,24 @@ def _metadata(content_type: str) -> str:
     return f"filetype {base64.b64encode(content_type.encode()).decode()}"
 
 
-def in_pieces(chunks: Iterator[bytes], piece_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """Join chunks to pieces of this size, each with whether it is the last. There is always one."""
-    held = bytearray()
+def in_pieces(
+    chunks: Iterator[bytes], piece_bytes: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[tuple[bytes, bool]]:
+    """Join chunks to pieces of this size, each with whether it is the last. There is always one.
+
+    Shorter are the last, and those of slow data; empty chunks tell that time passes.
+    """
+    held, held_since = bytearray(), 0.0
     for chunk in chunks:
+        if not held:
+            held_since = clock()
         held += chunk
         # One byte more than a piece shows that this piece is not the last.
         while len(held) > piece_bytes:
             yield bytes(held[:piece_bytes]), False
             del held[:piece_bytes]
+            held_since = clock()
+        if held and clock() - held_since >= LONGEST_HELD_SECONDS:
+            yield bytes(held), False
+            held.clear()
     yield bytes(held), True
