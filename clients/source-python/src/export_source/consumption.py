@@ -11,7 +11,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from export_source.offsets import OffsetTracker
 from export_source.request import Request, decode
 from export_source.seen import Seen
 from export_source.settings import Settings
+from export_source.waiting import Waiting, partition_of
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ REVOKE_GRACE_SECONDS = 10.0
 
 ABANDON_SECONDS = 3.0
 """How long answers may take to notice that they are abandoned, before the process ends without them."""
+
+LEAVE_SECONDS = 5.0
+"""How long leaving the group may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ class Consumption:
         # By event: where it and its copies were.
         self._running: dict[str, list[_Place]] = {}
         self._finished: queue.SimpleQueue[tuple[str, Outcome]] = queue.SimpleQueue()
-        self._held: deque[Message] = deque()
+        self._waiting = Waiting()
         self._seen = Seen()
         self._paused = False
+        self._ends_at: float | None = None
         self._consumer = Consumer(_config(settings), logger=logging.getLogger("export_source.kafka"))
 
     def run(self) -> None:
@@ -86,36 +90,25 @@ class Consumption:
                 self._step()
             self._drain()
         finally:
-            # The last commit, too.
-            self._consumer.close()
+            self._leave()
 
     def _step(self) -> None:
         self._settle_finished()
-        if len(self._running) >= self._settings.parallel:
-            self._wait_for_room()
+        has_room = len(self._running) < self._settings.parallel
+        if has_room and self._waiting.messages:
+            self._take(self._waiting.pop())
+            if self._paused and not self._waiting.is_full(was_full=True):
+                self._consumer.resume(self._consumer.assignment())
+                self._paused = False
             return
-        if self._held:
-            self._take(self._held.popleft())
-            return
-        if self._paused:
-            self._consumer.resume(self._consumer.assignment())
-            self._paused = False
-        message = self._consumer.poll(LOOK_SECONDS)
+        # Kafka must be asked while answers are waited for, too, or it takes this consumer for dead.
+        message = self._consumer.poll(LOOK_SECONDS if has_room else 0)
         if message is not None:
-            self._take(message)
+            self._hold(message)
+        elif not has_room:
+            self._settle_one(LOOK_SECONDS)
 
-    def _wait_for_room(self) -> None:
-        """Wait for an answer; Kafka must be asked meanwhile, or it takes this consumer for dead."""
-        if self._settle_one(LOOK_SECONDS):
-            return
-        if not self._paused:
-            self._consumer.pause(self._consumer.assignment())
-            self._paused = True
-        message = self._consumer.poll(0)
-        if message is not None:
-            self._held.append(message)
-
-    def _take(self, message: Message) -> None:
+    def _hold(self, message: Message) -> None:
         error = message.error()
         if error is not None:
             if error.fatal():
@@ -123,10 +116,19 @@ class Consumption:
             # Such as a topic that does not exist yet; librdkafka goes on trying.
             _log.warning("Kafka: %s", error.str())
             return
-        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+        self._waiting.push(message)
+        if not self._paused and self._waiting.is_full(was_full=False):
+            self._pause()
+
+    def _pause(self) -> None:
+        self._consumer.pause(self._consumer.assignment())
+        self._paused = True
+
+    def _take(self, message: Message) -> None:
+        (topic, partition), offset = partition_of(message), message.offset() or 0
         tracker = self._trackers.get((topic, partition))
         if tracker is None:
-            # Held while the partition went to another.
+            # It came with the news that the partition goes to another.
             return
         place = _Place(tracker, topic, partition, offset)
         tracker.begin(offset)
@@ -201,11 +203,25 @@ class Consumption:
 
     def _drain(self) -> None:
         """Let answers under way end; after the grace they are abandoned, and their requests come again."""
-        self._settle_until(self._settings.stop_grace_seconds, lambda: not self._running)
+        self._ends_at = time.monotonic() + self._settings.stop_grace_seconds
+        self._waiting.clear()
+        self._pause()
+        while self._running and (left := self._ends_at - time.monotonic()) > 0:
+            # Kafka takes a consumer for dead that is silent for too long, and commits nothing of it.
+            self._consumer.poll(0)
+            self._settle_one(min(left, LOOK_SECONDS))
         if self._running:
             _log.warning("abandoning %d answers that took too long", len(self._running))
             self._stop.hard.set()
             self._settle_until(ABANDON_SECONDS, lambda: not self._running)
+
+    def _leave(self) -> None:
+        """Commit and leave the group. Both wait for a broker, which may be away."""
+        leaving = threading.Thread(target=self._consumer.close, name="leave", daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_SECONDS)
+        if leaving.is_alive():
+            _log.warning("Kafka is away: what was answered last is asked again")
 
     def _settle_until(self, seconds: float, is_over: Callable[[], bool]) -> None:
         end = time.monotonic() + seconds
@@ -222,14 +238,16 @@ class Consumption:
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Let the answers of these partitions end, so that the next owner need not repeat them."""
         leaving = [self._trackers.get((at.topic, at.partition)) for at in partitions]
-        # At the end all was waited for already.
-        if not self._stop.soft.is_set():
-            self._settle_until(REVOKE_GRACE_SECONDS, lambda: not any(t and t.open_count() for t in leaving))
+        grace = REVOKE_GRACE_SECONDS
+        if self._ends_at is not None:
+            grace = min(grace, self._ends_at - time.monotonic())
+        self._settle_until(grace, lambda: not any(t and t.open_count() for t in leaving))
         self._on_lost(_, partitions)
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for at in partitions:
             self._trackers.pop((at.topic, at.partition), None)
+            self._waiting.drop(at.topic, at.partition)
         _log.info("let go of %d partitions", len(partitions))
 
 
