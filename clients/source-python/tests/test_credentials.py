@@ -23,6 +23,7 @@ class Issuer:
     """An OIDC issuer on a local server."""
 
     def __init__(self, server: LocalServer) -> None:
+        self.server = server
         self.url = server.url
         self.issued = 0
         self.answer: Answer | None = None
@@ -194,3 +195,28 @@ def test_certificate_authorities_that_cannot_be_read_are_refused(tmp_path: Path)
 def test_an_internal_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError):
         InternalApi(url, "app", ApplicationKey("k"))
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [(300, 269), ("300", 269), ("soon", 29), (-1, 29), (None, 29), (10**400, 29), ("nan", 29)],
+)
+def test_a_token_is_kept_as_long_as_the_issuer_says_in_whatever_way(
+    issuer: Issuer, client: httpx.Client, said: object, kept: float
+) -> None:
+    token = {"access_token": "the-token", "expires_in": said}
+    handle = issuer.handle
+    issued: list[Call] = []
+
+    def answer(call: Call) -> Answer:
+        if call.path != "/token":
+            return handle(call)
+        issued.append(call)
+        return Issuer.json(token)
+
+    issuer.server.handle = answer
+    clock = Clock()
+    ours = credentials(issuer, clock)
+    for clock.now in (0, kept, kept + 2):
+        assert ours.headers(client) == {"authorization": "Bearer the-token"}
+        assert len(issued) == (2 if clock.now > kept else 1)

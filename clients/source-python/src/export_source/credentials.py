@@ -122,7 +122,7 @@ class ClientCredentials:
         token, lifetime = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise CredentialsError("the issuer's answer has no access_token")
-        seconds = float(lifetime) if isinstance(lifetime, int | float) else DEFAULT_LIFETIME_SECONDS
+        seconds = _seconds(lifetime)
         # Of a token that lives shorter than twice the leeway half of its life is used.
         self._replace_at = self._clock() + max(seconds - EXPIRY_LEEWAY_SECONDS, seconds / 2)
         self._token = token
@@ -150,3 +150,12 @@ class ClientCredentials:
 
     def __repr__(self) -> str:
         return f"ClientCredentials(issuer={self._issuer!r}, ***)"
+
+
+def _seconds(lifetime: object) -> float:
+    """Read ``expires_in``, a number that some issuers write as a text."""
+    try:
+        seconds = float(lifetime) if isinstance(lifetime, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        seconds = 0.0
+    return seconds if seconds > 0 else DEFAULT_LIFETIME_SECONDS
