@@ -89,6 +89,8 @@ def settle(bench: Bench, exports: int, sources: int, data_bytes: int) -> dict:
 
 
 def database_bytes(bench: Bench) -> int:
+    """What stays: without the rows that other parts of the run have left behind them."""
+    bench.database.rows("VACUUM")
     return bench.database.number("SELECT pg_database_size(current_database())")
 
 
